@@ -1,0 +1,65 @@
+# One line over cargo each; `make setup` runs by itself where something would be missing without it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+CARACAL_TOOLS ?= $(HOME)/.cache/caracal-tools
+export CARACAL_TOOLS
+export PATH := $(CARACAL_TOOLS)/bin:$(PATH)
+include ebpf/builder/toolchain.env
+NIGHTLY := +$(EBPF_TOOLCHAIN)
+# Rings 2 and 3 load programs and make namespaces.
+FUZZ_SECONDS ?= 60
+
+.PHONY: help setup build ebpf demo test check fmt fmt-check clippy deny typos doc bench fuzz install clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: ## install toolchains and tools; the other targets call it
+	@install/setup.sh
+
+build: setup ## all binaries, for trying out
+	cargo build --workspace --exclude caracal-ebpf
+
+ebpf: setup ## the eBPF object alone; prints its path
+	cargo run --quiet --package caracal-ebpf-builder -- target/ebpf
+
+demo: setup ## two nodes, pods on them, and who can talk to whom (root; KEEP=1 leaves it up)
+	@install/demo.sh
+
+test: setup ## every test: host, TEST_RUN and lab (root for the last two)
+	@tests/run.sh
+
+check: setup fmt-check clippy deny typos doc ## what a reviewer runs; no privileges
+
+fmt: setup ## format everything
+	cargo $(NIGHTLY) fmt --all
+
+fmt-check:
+	cargo $(NIGHTLY) fmt --all -- --check
+
+clippy:
+	cargo clippy --workspace --all-targets -- -D warnings
+
+deny:
+	install/deny.sh
+
+typos:
+	typos
+
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --exclude caracal-ebpf --no-deps --document-private-items --quiet
+
+bench: setup ## figures beside the peers', target/bench/report.json
+	cargo run --release --package caracal-bench
+
+fuzz: setup ## each fuzz target for FUZZ_SECONDS
+	@tests/fuzz/run.sh $(FUZZ_SECONDS)
+
+install: setup ## release binaries into DESTDIR/opt/cni/bin and DESTDIR/usr/local/bin
+	cargo build --release --package caracal-cni-plugin --package caracal-ipam --package caracal-agent --package caracal-ctl
+	install -D -t $(DESTDIR)/opt/cni/bin target/release/caracal target/release/caracal-ipam
+	install -D -t $(DESTDIR)/usr/local/bin target/release/caracal-agent target/release/caracalctl
+
+clean: ## remove everything built
+	cargo clean

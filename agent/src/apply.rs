@@ -1,0 +1,4 @@
+//! Making the node hold what was computed: only differences are written.
+
+pub mod dataplane;
+pub mod routes;

@@ -1,0 +1,40 @@
+//! Programs and maps: loaded, pinned, and put behind the links that exist.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use caracal_datapath::{Features, Loader, Mismatch, Pinned, Root, mount_bpffs};
+
+use crate::Options;
+
+/// Loads this version's programs, keeping the contents of the maps, and moves every attached pod to them.
+pub fn load(options: &Options) -> anyhow::Result<()> {
+    let features = Features::probe();
+    report(&features)?;
+    let root = Root::new(&options.bpffs);
+    mount_bpffs(root.path().parent().unwrap_or(Path::new("/sys/fs/bpf")))?;
+    let mismatch = if options.replace_pins { Mismatch::Replace } else { Mismatch::Refuse };
+    let loader = Loader { mismatch, flow_entries: Some(options.flow_entries), ..Loader::new(features) };
+    for name in loader.load(&root)?.replaced {
+        log::warn!("map {name} did not fit this version and was replaced by an empty one");
+    }
+    let pinned = Pinned::open(&root)?.context("what was just pinned is gone again")?;
+    let (attached, errors) = pinned.reattach()?;
+    for error in errors {
+        log::error!("{error}");
+    }
+    log::info!("programs pinned below {}, {attached} pods attached", root.version_dir().display());
+    Ok(())
+}
+
+fn report(features: &Features) -> anyhow::Result<()> {
+    for feature in features.iter().filter(|feature| !feature.is_there()) {
+        let why = feature.found.as_ref().err().map(|error| format!(" ({error})")).unwrap_or_default();
+        log::warn!("this kernel lacks {}{why}: {}", feature.name, feature.otherwise);
+    }
+    let missing: Vec<&str> = features.missing().map(|feature| feature.name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!("this kernel cannot run the programs, pods stay wired by routes alone; it lacks {}", missing.join(", "))
+}

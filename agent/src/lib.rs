@@ -1,0 +1,20 @@
+//! The agent: source → model → compile → apply.
+//!
+//! * [`source`] reads what is wanted (a directory of Kubernetes YAML).
+//! * [`model`] is that as plain structs.
+//! * [`compile`] computes, without touching a kernel, what the node should hold.
+//! * [`apply`] writes the difference between that and what it does hold.
+//!
+//! The agent may be killed at any moment: what it pinned and routed goes on working, and the next start writes only
+//! what is not right already.
+
+pub mod apply;
+pub mod compile;
+mod lock;
+pub mod model;
+mod options;
+mod run;
+pub mod source;
+
+pub use options::Options;
+pub use run::run;

@@ -1,0 +1,37 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use caracal_datapath::Root;
+use clap::Parser;
+
+/// Keeps a node's eBPF maps and routes in step with what the cluster says.
+///
+/// On SIGTERM or SIGINT it ends and leaves everything it set up in place: pods go on talking without it.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "caracal-agent", version)]
+pub struct Options {
+    /// Directory of Kubernetes YAML files to follow (Node objects: routes to other nodes' pods).
+    #[arg(long, value_name = "DIR")]
+    pub manifests: PathBuf,
+
+    /// This node's name among the Node objects [default: the host name].
+    #[arg(long, value_name = "NAME", env = "NODE_NAME")]
+    pub node_name: Option<String>,
+
+    /// Directory on a bpffs that holds the pinned programs and maps; the file system is mounted if it is not.
+    #[arg(long, value_name = "DIR", default_value = Root::DEFAULT)]
+    pub bpffs: PathBuf,
+
+    /// Directory for the lock that keeps a second agent away.
+    #[arg(long, value_name = "DIR", default_value = "/run/caracal")]
+    pub run_dir: PathBuf,
+
+    /// Entries of each flow table (IPv4 and IPv6). An entry takes about 150 bytes of kernel memory, IPv6 180.
+    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1024..))]
+    pub flow_entries: u32,
+
+    /// Replace pinned maps that do not fit this version by empty ones, instead of refusing to start.
+    #[arg(long)]
+    pub replace_pins: bool,
+}

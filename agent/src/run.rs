@@ -1,0 +1,87 @@
+//! The loop: read, compute, write the difference, wait for a change.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use rtnetlink::Handle;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::sleep,
+};
+
+use crate::{
+    Options,
+    apply::{dataplane, routes},
+    compile,
+    lock::Lock,
+    source::{Manifests, Watch},
+};
+
+/// How long to wait for more changes after the first: an editor or `kubectl` writes several files.
+const SETTLE: Duration = Duration::from_millis(50);
+/// Everything is compared with the kernel this often even when nothing is known to have changed.
+const RESYNC: Duration = Duration::from_secs(30);
+/// The same, when something could not be written.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Runs until a signal says to end.
+pub async fn run(options: &Options) -> anyhow::Result<()> {
+    let _lock = Lock::take(&options.run_dir)?;
+    let own = own_name(options)?;
+    dataplane::load(options)?;
+    let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
+    tokio::spawn(connection);
+    let mut manifests = Manifests::new(&options.manifests);
+    let mut watch = Watch::new(manifests.directory())?;
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    log::info!("node {own}: following {}", options.manifests.display());
+    loop {
+        let wait = if step(&mut manifests, &handle, &own).await { RESYNC } else { RETRY };
+        tokio::select! {
+            () = watch.changed() => sleep(SETTLE).await,
+            () = sleep(wait) => {}
+            () = ended(&mut terminate, &mut interrupt) => break,
+        }
+    }
+    log::info!("ended; programs, maps and routes stay in place");
+    Ok(())
+}
+
+async fn ended(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// One round. False if something is left to be done.
+async fn step(manifests: &mut Manifests, handle: &Handle, own: &str) -> bool {
+    let (model, unread) = manifests.read();
+    for error in &unread {
+        log::error!("{error}; what was read before stays in force");
+    }
+    let wanted = compile::routes(&model, own);
+    match routes::sync(handle, &wanted).await {
+        Ok((changed, errors)) => {
+            if changed > 0 {
+                log::info!("{changed} of {} routes changed", wanted.len());
+            }
+            errors.iter().for_each(|error| log::error!("{error}"));
+            errors.is_empty()
+        }
+        Err(error) => {
+            log::error!("{error}");
+            false
+        }
+    }
+}
+
+fn own_name(options: &Options) -> anyhow::Result<String> {
+    match &options.node_name {
+        Some(name) => Ok(name.clone()),
+        None => nix::unistd::gethostname()
+            .context("cannot read the host name; give --node-name")?
+            .into_string()
+            .map_err(|name| anyhow::anyhow!("the host name {} is not text; give --node-name", name.display())),
+    }
+}

@@ -1,0 +1,8 @@
+//! Where the model comes from.
+
+pub mod manifests;
+mod objects;
+mod watch;
+
+pub use manifests::Manifests;
+pub use watch::Watch;

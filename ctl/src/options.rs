@@ -1,0 +1,65 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use caracal_datapath::Root;
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Shows what Caracal holds in this node's kernel. Run it as root on the node.
+#[derive(Debug, Parser)]
+#[command(name = "caracalctl", version)]
+pub struct Options {
+    /// Directory on a bpffs that holds the pinned programs and maps.
+    #[arg(long, global = true, value_name = "DIR", default_value = Root::DEFAULT)]
+    pub bpffs: PathBuf,
+
+    /// The agent's run directory.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/run/caracal")]
+    pub run_dir: PathBuf,
+
+    /// Tables for people, JSON for scripts.
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
+    pub output: Format,
+
+    /// What to show.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to show.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Whether the data plane is loaded, what the kernel can do, whether an agent runs.
+    Status,
+    /// The pods of this node as the programs know them.
+    Pods,
+    /// The flows that have been decided.
+    Flows(Flows),
+    /// What became of packets, by hook and reason.
+    Counters(Counters),
+}
+
+/// Which flows.
+#[derive(Debug, clap::Args)]
+pub struct Flows {
+    /// Only flows from or to this address.
+    #[arg(long, value_name = "IP")]
+    pub address: Option<std::net::IpAddr>,
+}
+
+/// Which counters.
+#[derive(Debug, clap::Args)]
+pub struct Counters {
+    /// Also those that are zero.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns.
+    Table,
+    /// One JSON document.
+    Json,
+}

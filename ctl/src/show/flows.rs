@@ -1,0 +1,102 @@
+//! `caracalctl flows`.
+
+use std::net::IpAddr;
+
+use caracal_abi::{Flow, FlowKey, Via};
+use caracal_datapath::Pinned;
+use nix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+
+use crate::{
+    options::{Flows, Options},
+    output::{Row, print},
+};
+
+#[derive(Serialize)]
+struct Line {
+    protocol: String,
+    source: IpAddr,
+    source_port: u16,
+    destination: IpAddr,
+    destination_port: u16,
+    in_ifindex: u32,
+    out_ifindex: u32,
+    via: &'static str,
+    packets: u64,
+    bytes: u64,
+    idle_s: u64,
+}
+
+impl Row for Line {
+    const TITLES: &'static [&'static str] =
+        &["PROTO", "SOURCE", "DESTINATION", "IN", "OUT", "VIA", "PACKETS", "BYTES", "IDLE"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.protocol.clone(),
+            end(self.source, self.source_port),
+            end(self.destination, self.destination_port),
+            self.in_ifindex.to_string(),
+            self.out_ifindex.to_string(),
+            self.via.to_owned(),
+            self.packets.to_string(),
+            self.bytes.to_string(),
+            format!("{}s", self.idle_s),
+        ]
+    }
+}
+
+pub fn show(options: &Options, which: &Flows, pinned: &Pinned) -> anyhow::Result<()> {
+    let now_ns = monotonic_ns()?;
+    let v4 = pinned.flows4()?.entries()?.into_iter().map(|(key, flow)| line(&key, &flow, now_ns));
+    let v6 = pinned.flows6()?.entries()?.into_iter().map(|(key, flow)| line(&key, &flow, now_ns));
+    let wanted = |line: &Line| which.address.is_none_or(|ip| line.source == ip || line.destination == ip);
+    let mut lines: Vec<Line> = v4.chain(v6).filter(wanted).collect();
+    lines.sort_by_key(|line| (line.source, line.source_port, line.destination, line.destination_port));
+    print(&lines, options.output, "no flow has been decided yet")
+}
+
+fn line<A: Copy + Into<IpAddr>>(key: &FlowKey<A>, flow: &Flow, now_ns: u64) -> Line {
+    Line {
+        protocol: protocol(key.protocol),
+        source: key.src.into(),
+        source_port: key.sport.get(),
+        destination: key.dst.into(),
+        destination_port: key.dport.get(),
+        in_ifindex: flow.in_ifindex,
+        out_ifindex: flow.out_ifindex,
+        via: match flow.via() {
+            Some(Via::Peer) => "peer",
+            Some(Via::Egress) => "egress",
+            None => "?",
+        },
+        packets: flow.packets,
+        bytes: flow.bytes,
+        idle_s: now_ns.saturating_sub(flow.last_seen_ns) / 1_000_000_000,
+    }
+}
+
+fn protocol(number: u8) -> String {
+    match number {
+        1 => "icmp".to_owned(),
+        6 => "tcp".to_owned(),
+        17 => "udp".to_owned(),
+        58 => "icmpv6".to_owned(),
+        132 => "sctp".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn end(ip: IpAddr, port: u16) -> String {
+    match (ip, port) {
+        (ip, 0) => ip.to_string(),
+        (IpAddr::V4(ip), port) => format!("{ip}:{port}"),
+        (IpAddr::V6(ip), port) => format!("[{ip}]:{port}"),
+    }
+}
+
+/// The clock the programs stamp flows with.
+fn monotonic_ns() -> anyhow::Result<u64> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+    Ok(u64::try_from(now.tv_sec())? * 1_000_000_000 + u64::try_from(now.tv_nsec())?)
+}

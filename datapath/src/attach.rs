@@ -1,0 +1,17 @@
+//! Attaching pinned programs so that they stay when we go.
+//!
+//! A link is pinned beside its program; attaching again replaces the program behind the pinned link, so no packet
+//! passes in between. Where the kernel has no links for a hook, the older interface is used, and said.
+
+mod cgroup;
+mod link;
+mod tc;
+mod xdp;
+
+pub use cgroup::cgroup;
+pub use link::unpin;
+pub use tc::{Direction, Method, detach_tc, tc};
+pub use xdp::xdp;
+
+/// What can be attached to.
+pub use aya::programs::{CgroupSockAddrAttachType, XdpMode};

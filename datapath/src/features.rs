@@ -1,0 +1,130 @@
+//! What this kernel can do, found out by trying: distributions back-port, so a version number says little.
+
+use std::os::fd::AsFd;
+
+use aya::{
+    maps::{HashMap, IterableMap, MapData, MapType},
+    programs::{ProgramType, SchedClassifier, TcAttachType},
+    sys::{BpfHelper, is_helper_supported, is_map_supported, is_program_supported},
+};
+
+use crate::sys::{self, Cursor};
+
+/// What it means for a node to lack a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Importance {
+    /// Without it no program of ours loads.
+    Required,
+    /// Without it something else is used.
+    Optional,
+}
+
+/// One thing the kernel has or has not.
+#[derive(Clone, Debug)]
+pub struct Feature {
+    /// Its name in the kernel.
+    pub name: &'static str,
+    /// What it is to us.
+    pub importance: Importance,
+    /// What is done without it.
+    pub otherwise: &'static str,
+    /// Whether it is there; the error if trying was not possible.
+    pub found: Result<bool, String>,
+}
+
+impl Feature {
+    /// Known to be there.
+    pub fn is_there(&self) -> bool {
+        matches!(self.found, Ok(true))
+    }
+}
+
+/// The result of all probes.
+#[derive(Clone, Debug)]
+pub struct Features(Vec<Feature>);
+
+const REDIRECT_PEER: &str = "bpf_redirect_peer";
+
+impl Features {
+    /// Tries them all.
+    pub fn probe() -> Self {
+        use Importance::{Optional, Required};
+        let tc = ProgramType::SchedClassifier;
+        Self(vec![
+            feature("tc programs", Required, "pods are wired by routes alone", program(tc)),
+            feature("hash maps", Required, "pods are wired by routes alone", map(MapType::LruHash)),
+            feature(
+                "bpf_ktime_get_coarse_ns",
+                Required,
+                "pods are wired by routes alone",
+                helper(tc, BpfHelper::BPF_FUNC_ktime_get_coarse_ns),
+            ),
+            feature("batch operations on maps", Required, "no other way to list a table of flows", batch()),
+            feature("tcx links", Optional, "clsact filters, which another program may replace", tcx()),
+            feature(
+                REDIRECT_PEER,
+                Optional,
+                "bpf_redirect, through the receiver's queue",
+                helper(tc, BpfHelper::BPF_FUNC_redirect_peer),
+            ),
+        ])
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Feature> {
+        self.0.iter()
+    }
+
+    /// What must be there and is not.
+    pub fn missing(&self) -> impl Iterator<Item = &Feature> {
+        self.iter().filter(|feature| feature.importance == Importance::Required && !feature.is_there())
+    }
+
+    /// Whether packets can go straight into the receiver's namespace.
+    pub fn redirect_peer(&self) -> bool {
+        self.iter().any(|feature| feature.name == REDIRECT_PEER && feature.is_there())
+    }
+
+    /// As if the kernel lacked a feature, to test what is done without it.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        for feature in self.0.iter_mut().filter(|feature| feature.name == name) {
+            feature.found = Ok(false);
+        }
+        self
+    }
+}
+
+fn feature(
+    name: &'static str,
+    importance: Importance,
+    otherwise: &'static str,
+    found: Result<bool, String>,
+) -> Feature {
+    Feature { name, importance, otherwise, found }
+}
+
+/// Reading an empty map in one go.
+fn batch() -> Result<bool, String> {
+    let map = HashMap::<MapData, u32, u32>::create(1, 0).map_err(|e| e.to_string())?;
+    let (mut key, mut value) = ([0_u32], [0_u32]);
+    Ok(sys::lookup_batch(map.map().fd().as_fd(), &mut Cursor::default(), &mut key, &mut value).is_ok())
+}
+
+/// Asking what is attached to loopback: an older kernel does not know the question.
+fn tcx() -> Result<bool, String> {
+    const LOOPBACK: u32 = 1;
+    Ok(SchedClassifier::query_tcx(LOOPBACK, TcAttachType::Ingress).is_ok())
+}
+
+fn program(program: ProgramType) -> Result<bool, String> {
+    is_program_supported(program).map_err(|e| e.to_string())
+}
+
+fn map(map: MapType) -> Result<bool, String> {
+    is_map_supported(map).map_err(|e| e.to_string())
+}
+
+fn helper(program: ProgramType, helper: BpfHelper) -> Result<bool, String> {
+    is_helper_supported(program, helper).map_err(|e| e.to_string())
+}

@@ -1,0 +1,124 @@
+//! The data plane that is already in the kernel: attaching pods to it and telling it about them.
+
+use std::{collections::BTreeSet, fs, net::IpAddr};
+
+use aya::Pod;
+use caracal_abi::{Endpoint, Flow, FlowKey, Ip4, Ip6, map, program};
+
+use crate::{
+    Error, Root, Table,
+    attach::{self, Direction, Method},
+    load,
+};
+
+/// A pinned data plane.
+#[derive(Clone, Debug)]
+pub struct Pinned {
+    root: Root,
+}
+
+impl Pinned {
+    /// Opens what is pinned below `root`; `None` if nothing is loaded there for this layout version.
+    pub fn open(root: &Root) -> Result<Option<Self>, Error> {
+        Ok(load::is_loaded(root).then(|| Self { root: root.clone() }))
+    }
+
+    /// Attaches the programs of a pod to its host-side veth, or brings those attached up to date.
+    pub fn attach_pod(&self, ifindex: u32) -> Result<Method, Error> {
+        self.attach_pod_by(ifindex, Method::Tcx)
+    }
+
+    /// The same, by a chosen method.
+    pub fn attach_pod_by(&self, ifindex: u32, preferred: Method) -> Result<Method, Error> {
+        attach::tc(&self.root, program::FROM_POD, ifindex, Direction::Ingress, preferred)
+    }
+
+    /// Takes a pod's programs off again. Nothing there is success.
+    pub fn detach_pod(&self, ifindex: u32) -> Result<(), Error> {
+        attach::detach_tc(&self.root, program::FROM_POD, ifindex, Direction::Ingress)
+    }
+
+    /// Moves every pod to the programs now pinned, and forgets the links of interfaces that are gone. Returns how many
+    /// interfaces are attached, and the errors of those that could not be.
+    pub fn reattach(&self) -> Result<(usize, Vec<Error>), Error> {
+        let interfaces: BTreeSet<u32> = self.endpoints()?.iter().map(|(_, endpoint)| endpoint.ifindex).collect();
+        let results = interfaces.iter().map(|&ifindex| self.attach_pod(ifindex));
+        let errors: Vec<Error> = results.filter_map(Result::err).collect();
+        self.forget_links_except(&interfaces)?;
+        Ok((interfaces.len() - errors.len(), errors))
+    }
+
+    /// Writes the endpoint of one of a pod's addresses.
+    pub fn set_endpoint(&self, addr: IpAddr, endpoint: &Endpoint) -> Result<(), Error> {
+        match addr {
+            IpAddr::V4(addr) => self.table(map::ENDPOINTS4)?.set(&Ip4::from(addr), endpoint),
+            IpAddr::V6(addr) => self.table(map::ENDPOINTS6)?.set(&Ip6::from(addr), endpoint),
+        }
+    }
+
+    /// Removes the endpoint of an address if it still belongs to `ifindex`, then the flows of that address.
+    pub fn remove_endpoint(&self, addr: IpAddr, ifindex: u32) -> Result<(), Error> {
+        match addr {
+            IpAddr::V4(addr) => self.remove::<Ip4>(map::ENDPOINTS4, map::FLOWS4, addr.into(), ifindex),
+            IpAddr::V6(addr) => self.remove::<Ip6>(map::ENDPOINTS6, map::FLOWS6, addr.into(), ifindex),
+        }
+    }
+
+    /// Every endpoint.
+    pub fn endpoints(&self) -> Result<Vec<(IpAddr, Endpoint)>, Error> {
+        let v4 = self.table::<Ip4, Endpoint>(map::ENDPOINTS4)?.entries()?;
+        let v6 = self.table::<Ip6, Endpoint>(map::ENDPOINTS6)?.entries()?;
+        let v4 = v4.into_iter().map(|(addr, endpoint)| (addr.into(), endpoint));
+        Ok(v4.chain(v6.into_iter().map(|(addr, endpoint)| (addr.into(), endpoint))).collect())
+    }
+
+    /// The IPv4 flow table.
+    pub fn flows4(&self) -> Result<Table<FlowKey<Ip4>, Flow>, Error> {
+        self.table(map::FLOWS4)
+    }
+
+    /// The IPv6 flow table.
+    pub fn flows6(&self) -> Result<Table<FlowKey<Ip6>, Flow>, Error> {
+        self.table(map::FLOWS6)
+    }
+
+    fn table<K: Pod + Default, V: Pod + Default>(&self, name: &str) -> Result<Table<K, V>, Error> {
+        Table::open(&self.root.map(name))
+    }
+
+    fn remove<A>(&self, endpoints: &str, flows: &str, addr: A, ifindex: u32) -> Result<(), Error>
+    where
+        A: Pod + Default + PartialEq,
+        FlowKey<A>: Pod + Default,
+    {
+        let mut endpoints = self.table::<A, Endpoint>(endpoints)?;
+        match endpoints.get(&addr)? {
+            // The address has a new owner, or nobody: its flows are not ours to cut.
+            Some(endpoint) if endpoint.ifindex != ifindex => return Ok(()),
+            // The endpoint goes first, so that no packet in between makes a new flow to it.
+            Some(_) => endpoints.remove(&addr)?,
+            // An earlier attempt may have come this far and no further.
+            None => false,
+        };
+        let mut flows = self.table::<FlowKey<A>, Flow>(flows)?;
+        let entries = flows.entries()?;
+        let of_pod = entries.iter().map(|(key, _)| key).filter(|key| key.src == addr || key.dst == addr);
+        let of_pod: Vec<_> = of_pod.copied().collect();
+        flows.remove_all(&of_pod)?;
+        Ok(())
+    }
+
+    fn forget_links_except(&self, interfaces: &BTreeSet<u32>) -> Result<(), Error> {
+        let links = self.root.links_dir();
+        let entries = fs::read_dir(&links).map_err(Error::directory("list it", &links))?;
+        for entry in entries {
+            let entry = entry.map_err(Error::directory("list it", &links))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let ifindex = name.strip_prefix(program::FROM_POD).and_then(|rest| rest.strip_prefix('-')?.parse().ok());
+            if ifindex.is_some_and(|ifindex: u32| !interfaces.contains(&ifindex)) {
+                attach::unpin(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+}

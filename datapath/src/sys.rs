@@ -1,0 +1,108 @@
+//! bpf(2) commands that aya does not wrap: batch operations on maps.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, BorrowedFd},
+};
+
+use aya_obj::generated::{bpf_attr, bpf_attr__bindgen_ty_3 as BatchAttr, bpf_cmd};
+
+/// What one batch call did.
+pub(crate) struct Batch {
+    /// Entries handled.
+    pub count: usize,
+    /// Whether the kernel has seen the whole map.
+    pub finished: bool,
+}
+
+/// Where a batch look-up goes on, opaque to us. A hash's cursor is a `u32`; the kernel copies no more than the key's
+/// size for other types.
+#[derive(Default)]
+pub(crate) struct Cursor {
+    position: [u64; 8],
+    started: bool,
+}
+
+/// Reads entries into `keys` and `values`, which have the same length.
+pub(crate) fn lookup_batch<K, V>(
+    map: BorrowedFd<'_>,
+    cursor: &mut Cursor,
+    keys: &mut [K],
+    values: &mut [V],
+) -> io::Result<Batch> {
+    assert_eq!(keys.len(), values.len());
+    let mut attr = batch_attr(map, keys.len());
+    let previous = cursor.position;
+    if cursor.started {
+        attr.in_batch = address(previous.as_ptr());
+    }
+    attr.out_batch = address(cursor.position.as_mut_ptr());
+    attr.keys = address(keys.as_mut_ptr());
+    attr.values = address(values.as_mut_ptr());
+    // SAFETY: both buffers hold `count` entries of the sizes the caller's types have, which it checked against the map.
+    let result = unsafe { call(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr) };
+    cursor.started = true;
+    finish(result, &attr, Some(libc::ENOENT))
+}
+
+/// Writes entries; stops at the first that fails.
+pub(crate) fn update_batch<K, V>(map: BorrowedFd<'_>, keys: &[K], values: &[V]) -> io::Result<Batch> {
+    assert_eq!(keys.len(), values.len());
+    let mut attr = batch_attr(map, keys.len());
+    attr.keys = address(keys.as_ptr());
+    attr.values = address(values.as_ptr());
+    // SAFETY: as in `lookup_batch`; the kernel only reads them.
+    let result = unsafe { call(bpf_cmd::BPF_MAP_UPDATE_BATCH, &mut attr) };
+    finish(result, &attr, None)
+}
+
+/// Removes entries; stops at the first that fails, be it for not being there.
+pub(crate) fn delete_batch<K>(map: BorrowedFd<'_>, keys: &[K]) -> io::Result<Batch> {
+    let mut attr = batch_attr(map, keys.len());
+    attr.keys = address(keys.as_ptr());
+    // SAFETY: as in `update_batch`.
+    let result = unsafe { call(bpf_cmd::BPF_MAP_DELETE_BATCH, &mut attr) };
+    // Here "no such entry" comes with the number of those removed before it.
+    finish(result, &attr, Some(libc::ENOENT))
+}
+
+fn batch_attr(map: BorrowedFd<'_>, count: usize) -> BatchAttr {
+    BatchAttr {
+        in_batch: 0,
+        out_batch: 0,
+        keys: 0,
+        values: 0,
+        count: u32::try_from(count).unwrap_or(u32::MAX),
+        map_fd: map.as_raw_fd().unsigned_abs(),
+        elem_flags: 0,
+        flags: 0,
+    }
+}
+
+fn address<T>(pointer: *const T) -> u64 {
+    pointer.expose_provenance() as u64
+}
+
+/// # Safety
+/// The addresses in `attr` must be valid for what `command` does with them.
+unsafe fn call(command: bpf_cmd, batch: &mut BatchAttr) -> io::Result<()> {
+    // SAFETY: all zeroes is a value of this union of integers.
+    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
+    attr.batch = *batch;
+    // SAFETY: the kernel reads and writes `attr` within the size given; the addresses in it are the caller's promise.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_int, &raw mut attr, size_of::<bpf_attr>()) };
+    // Taken before anything else can change errno.
+    let error = io::Error::last_os_error();
+    // SAFETY: written as `batch` above, and by the kernel as such.
+    *batch = unsafe { attr.batch };
+    if result < 0 { Err(error) } else { Ok(()) }
+}
+
+fn finish(result: io::Result<()>, attr: &BatchAttr, end: Option<i32>) -> io::Result<Batch> {
+    let count = attr.count as usize;
+    match result {
+        Ok(()) => Ok(Batch { count, finished: false }),
+        Err(error) if error.raw_os_error() == end => Ok(Batch { count, finished: true }),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,131 @@
+//! A typed hash map in the kernel, with the batch operations aya lacks.
+
+use std::{
+    marker::PhantomData,
+    os::fd::{AsFd, BorrowedFd},
+    path::Path,
+};
+
+use aya::{
+    Pod,
+    maps::{HashMap, IterableMap, Map, MapData, MapError},
+};
+
+use crate::{
+    Error,
+    sys::{self, Cursor},
+};
+
+/// Entries asked for in one batch call: large enough to make the call's cost disappear, small enough for the kernel
+/// not to hold a CPU for long.
+const BATCH: usize = 1024;
+
+/// A hash or LRU hash whose key and value sizes were compared with `K` and `V` when it was opened.
+#[derive(Debug)]
+pub struct Table<K, V> {
+    name: String,
+    map: HashMap<MapData, K, V>,
+    types: PhantomData<(K, V)>,
+}
+
+impl<K: Pod + Default, V: Pod + Default> Table<K, V> {
+    /// Opens a pinned map.
+    pub fn open(pin: &Path) -> Result<Self, Error> {
+        let name = pin.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let data = MapData::from_pin(pin).map_err(Error::map(&name, "open its pin"))?;
+        Self::checked(name, pin, data)
+    }
+
+    fn checked(name: String, pin: &Path, data: MapData) -> Result<Self, Error> {
+        let info = data.info().map_err(Error::map(&name, "ask the kernel about it"))?;
+        let sizes = [("key size", size_of::<K>(), info.key_size()), ("value size", size_of::<V>(), info.value_size())];
+        for (property, expected, actual) in sizes {
+            if expected as u64 != u64::from(actual) {
+                let (expected, actual) = (expected as u64, u64::from(actual));
+                return Err(Error::PinMismatch { path: pin.to_owned(), property, expected, actual });
+            }
+        }
+        let map = Map::from_map_data(data).and_then(HashMap::try_from).map_err(Error::map(&name, "use it as a hash"))?;
+        Ok(Self { name, map, types: PhantomData })
+    }
+
+    /// The entry under `key`.
+    pub fn get(&self, key: &K) -> Result<Option<V>, Error> {
+        match self.map.get(key, 0) {
+            Ok(value) => Ok(Some(value)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(source) => Err(Error::map(&self.name, "look up an entry")(source)),
+        }
+    }
+
+    /// Writes one entry, whether it was there or not.
+    pub fn set(&mut self, key: &K, value: &V) -> Result<(), Error> {
+        self.map.insert(key, value, 0).map_err(Error::map(&self.name, "write an entry"))
+    }
+
+    /// Removes one entry; tells whether it was there.
+    pub fn remove(&mut self, key: &K) -> Result<bool, Error> {
+        match self.map.remove(key) {
+            Ok(()) => Ok(true),
+            Err(MapError::KeyNotFound) => Ok(false),
+            Err(MapError::SyscallError(e)) if e.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+            Err(source) => Err(Error::map(&self.name, "remove an entry")(source)),
+        }
+    }
+
+    /// Every entry. Others may write meanwhile: what is there throughout is returned once.
+    pub fn entries(&self) -> Result<Vec<(K, V)>, Error> {
+        let mut entries = Vec::new();
+        let (mut keys, mut values) = (vec![K::default(); BATCH], vec![V::default(); BATCH]);
+        let mut cursor = Cursor::default();
+        loop {
+            let batch = match sys::lookup_batch(self.fd(), &mut cursor, &mut keys, &mut values) {
+                Ok(batch) => batch,
+                // One bucket holds more than we have room for.
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
+                    let room = keys.len() * 2;
+                    keys.resize(room, K::default());
+                    values.resize(room, V::default());
+                    continue;
+                }
+                Err(source) => return Err(self.batch_error("BPF_MAP_LOOKUP_BATCH", entries.len(), source)),
+            };
+            entries.extend(keys.iter().copied().zip(values.iter().copied()).take(batch.count));
+            if batch.finished {
+                return Ok(entries);
+            }
+        }
+    }
+
+    /// Writes many entries.
+    pub fn set_all(&mut self, entries: &[(K, V)]) -> Result<(), Error> {
+        for (n, chunk) in entries.chunks(BATCH).enumerate() {
+            let (keys, values): (Vec<K>, Vec<V>) = chunk.iter().copied().unzip();
+            sys::update_batch(self.fd(), &keys, &values)
+                .map_err(|source| self.batch_error("BPF_MAP_UPDATE_BATCH", n * BATCH, source))?;
+        }
+        Ok(())
+    }
+
+    /// Removes many entries; those that are not there are passed over. Returns how many were.
+    pub fn remove_all(&mut self, keys: &[K]) -> Result<usize, Error> {
+        let (mut position, mut removed) = (0, 0);
+        while position < keys.len() {
+            let chunk = &keys[position..keys.len().min(position + BATCH)];
+            let batch = sys::delete_batch(self.fd(), chunk)
+                .map_err(|source| self.batch_error("BPF_MAP_DELETE_BATCH", position, source))?;
+            removed += batch.count;
+            // The kernel stops at an entry that is not there: go on behind it.
+            position += batch.count + usize::from(batch.finished);
+        }
+        Ok(removed)
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.map.map().fd().as_fd()
+    }
+
+    fn batch_error(&self, call: &'static str, done: usize, source: std::io::Error) -> Error {
+        Error::Batch { name: self.name.clone(), call, done, source }
+    }
+}

@@ -1,0 +1,125 @@
+//! Addresses and ports in the byte order of the wire.
+//!
+//! The types are aligned integers rather than byte arrays: a `[u8; 4]` copied on the BPF target becomes four loads, a
+//! `u32` one.
+
+/// A 16-bit number in network byte order: ports, EtherTypes, lengths on the wire.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Be16(u16);
+
+impl Be16 {
+    /// From a number as the CPU holds it.
+    #[inline(always)]
+    pub const fn new(host: u16) -> Self {
+        Self(host.to_be())
+    }
+
+    /// The number as the CPU holds it.
+    #[inline(always)]
+    pub const fn get(self) -> u16 {
+        u16::from_be(self.0)
+    }
+}
+
+/// A 32-bit number in network byte order.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Be32(u32);
+
+impl Be32 {
+    /// From a number as the CPU holds it.
+    #[inline(always)]
+    pub const fn new(host: u32) -> Self {
+        Self(host.to_be())
+    }
+
+    /// The number as the CPU holds it.
+    #[inline(always)]
+    pub const fn get(self) -> u32 {
+        u32::from_be(self.0)
+    }
+}
+
+/// A 64-bit number in network byte order.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Be64(u64);
+
+impl Be64 {
+    /// From a number as the CPU holds it.
+    #[inline(always)]
+    pub const fn new(host: u64) -> Self {
+        Self(host.to_be())
+    }
+
+    /// The number as the CPU holds it.
+    #[inline(always)]
+    pub const fn get(self) -> u64 {
+        u64::from_be(self.0)
+    }
+}
+
+/// An IPv4 address.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ip4(pub Be32);
+
+/// An IPv6 address: two loads on BPF. In a packet it is not aligned so well, which the load instructions do not mind.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ip6(pub [Be64; 2]);
+
+/// An Ethernet address.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Mac(pub [u8; 6]);
+
+/// An IP address of one family: what the two families' map keys and headers differ in.
+pub trait Address: Copy + core::fmt::Debug + Default + PartialEq + Eq + 'static {
+    /// `0.0.0.0` or `::`.
+    fn is_unspecified(&self) -> bool;
+    /// `169.254.0.0/16` or `fe80::/10`.
+    fn is_link_local(&self) -> bool;
+    /// `224.0.0.0/4` or `ff00::/8`.
+    fn is_multicast(&self) -> bool;
+}
+
+impl Address for Ip4 {
+    #[inline(always)]
+    fn is_unspecified(&self) -> bool {
+        self.0.get() == 0
+    }
+
+    #[inline(always)]
+    fn is_link_local(&self) -> bool {
+        self.0.get() >> 16 == 0xa9fe
+    }
+
+    #[inline(always)]
+    fn is_multicast(&self) -> bool {
+        self.0.get() >> 28 == 0xe
+    }
+}
+
+impl Address for Ip6 {
+    #[inline(always)]
+    fn is_unspecified(&self) -> bool {
+        let [high, low] = self.0;
+        high.get() | low.get() == 0
+    }
+
+    #[inline(always)]
+    fn is_link_local(&self) -> bool {
+        self.0[0].get() >> 54 == 0xfe80 >> 6
+    }
+
+    #[inline(always)]
+    fn is_multicast(&self) -> bool {
+        self.0[0].get() >> 56 == 0xff
+    }
+}
+
+const _: () = assert!(size_of::<Ip4>() == 4 && align_of::<Ip4>() == 4);
+const _: () = assert!(size_of::<Ip6>() == 16 && align_of::<Ip6>() == 8);
+const _: () = assert!(size_of::<Mac>() == 6 && align_of::<Mac>() == 1);

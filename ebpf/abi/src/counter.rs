@@ -1,0 +1,106 @@
+//! What became of a packet: one list for the programs that count and the people who read.
+
+/// Value of `COUNTERS`, one per CPU and slot.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counter {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes, Ethernet headers included.
+    pub bytes: u64,
+}
+
+const _: () = assert!(size_of::<Counter>() == 16 && align_of::<Counter>() == 8);
+
+/// Writes an enum whose variants are numbered from zero, with its names and meanings, once.
+macro_rules! catalogue {
+    ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])+ $variant:ident = $text:literal $(, $extra:expr)?;)+ }) => {
+        $(#[$meta])*
+        #[repr(u8)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl $name {
+            /// Every variant, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Short name for tables, metrics and scripts.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// What it means, for people.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc,)+).trim_ascii(),)+ }
+            }
+        }
+    };
+}
+
+catalogue! {
+    /// Where a program sits.
+    Hook {
+        /// tcx ingress of a pod's host-side veth.
+        FromPod = "from_pod";
+    }
+}
+
+catalogue! {
+    /// Why a packet went the way it went.
+    Reason {
+        /// First packet of a flow between two pods of this node.
+        NewFlow = "new_flow";
+        /// Forwarded to a pod of this node without a flow entry: a fragment or an ICMP error.
+        Stateless = "stateless";
+        /// No pod of this node: left to the host's routing.
+        ToHost = "to_host";
+        /// ARP and neighbour discovery, left to the host.
+        Neighbour = "neighbour";
+        /// TTL or hop limit used up: left to the host, which answers with an ICMP error.
+        TtlExpired = "ttl_expired";
+        /// The source address does not belong to the interface the packet came from.
+        SpoofedAddress = "spoofed_address";
+        /// The Ethernet source is not the pod's.
+        SpoofedMac = "spoofed_mac";
+        /// Neither IPv4, IPv6 nor ARP, or a VLAN tag that no pod may set.
+        UnknownEtherType = "unknown_ethertype";
+        /// Headers cut short or contradicting themselves.
+        Malformed = "malformed";
+        /// The flow table had no room; the packet went on, but its flow is decided anew each time.
+        FlowTableFull = "flow_table_full";
+    }
+}
+
+/// What happened to the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// Sent on by a program.
+    Forwarded,
+    /// Given to the host's network stack.
+    Host,
+    /// Dropped.
+    Dropped,
+    /// A side remark about a packet that is counted under another reason as well.
+    Noted,
+}
+
+impl Reason {
+    /// What happens to packets counted under this reason.
+    pub const fn disposition(self) -> Disposition {
+        match self {
+            Self::NewFlow | Self::Stateless => Disposition::Forwarded,
+            Self::ToHost | Self::Neighbour | Self::TtlExpired => Disposition::Host,
+            Self::SpoofedAddress | Self::SpoofedMac | Self::UnknownEtherType | Self::Malformed => Disposition::Dropped,
+            Self::FlowTableFull => Disposition::Noted,
+        }
+    }
+}
+
+/// Slots of `COUNTERS`.
+pub const COUNTER_SLOTS: u32 = (Hook::ALL.len() * Reason::ALL.len()) as u32;
+
+/// Index into `COUNTERS`.
+#[inline(always)]
+pub const fn counter_slot(hook: Hook, reason: Reason) -> u32 {
+    hook as u32 * Reason::ALL.len() as u32 + reason as u32
+}

@@ -1,0 +1,149 @@
+//! What only user space needs: conversions to the standard library's types, display, and aya's marker.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
+
+use crate::{Be16, Be32, Be64, Counter, Endpoint, Flow, FlowKey, Ip4, Ip6, Mac};
+
+macro_rules! pod {
+    ($($t:ty),+ $(,)?) => { $(
+        // SAFETY: `repr(C)` or transparent over integers, padding written out: every byte pattern is a value, and no
+        // byte is ever uninitialised.
+        unsafe impl aya::Pod for $t {}
+    )+ };
+}
+pod!(Be16, Be32, Be64, Ip4, Ip6, Mac, Counter, Endpoint, Flow, FlowKey<Ip4>, FlowKey<Ip6>);
+
+impl From<Ipv4Addr> for Ip4 {
+    fn from(addr: Ipv4Addr) -> Self {
+        Self(Be32::new(addr.to_bits()))
+    }
+}
+
+impl From<Ip4> for Ipv4Addr {
+    fn from(addr: Ip4) -> Self {
+        Self::from_bits(addr.0.get())
+    }
+}
+
+impl From<Ipv6Addr> for Ip6 {
+    fn from(addr: Ipv6Addr) -> Self {
+        let bits = addr.to_bits();
+        // The cast keeps one half of the two.
+        Self([64, 0].map(|shift| Be64::new((bits >> shift) as u64)))
+    }
+}
+
+impl From<Ip6> for Ipv6Addr {
+    fn from(addr: Ip6) -> Self {
+        let [high, low] = addr.0;
+        Self::from_bits(u128::from(high.get()) << 64 | u128::from(low.get()))
+    }
+}
+
+impl From<Ip4> for IpAddr {
+    fn from(addr: Ip4) -> Self {
+        Ipv4Addr::from(addr).into()
+    }
+}
+
+impl From<Ip6> for IpAddr {
+    fn from(addr: Ip6) -> Self {
+        Ipv6Addr::from(addr).into()
+    }
+}
+
+impl FromStr for Mac {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut mac = [0; 6];
+        let mut parts = text.split(':');
+        for byte in &mut mac {
+            let part = parts.next().unwrap_or_default();
+            *byte = u8::from_str_radix(part, 16).map_err(|e| format!("MAC address {text:?}: {part:?}: {e}"))?;
+        }
+        match parts.next() {
+            None => Ok(Self(mac)),
+            Some(_) => Err(format!("MAC address {text:?} has more than six parts")),
+        }
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+macro_rules! display_as {
+    ($($t:ty => $std:ty),+ $(,)?) => { $(
+        impl fmt::Display for $t {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                <$std>::from(*self).fmt(f)
+            }
+        }
+    )+ };
+}
+display_as!(Ip4 => Ipv4Addr, Ip6 => Ipv6Addr);
+
+impl fmt::Display for Be16 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_survive_the_way_there_and_back() {
+        for text in ["0.0.0.0", "10.0.0.1", "255.255.255.255"] {
+            let addr: Ipv4Addr = text.parse().unwrap();
+            assert_eq!(Ipv4Addr::from(Ip4::from(addr)), addr);
+        }
+        for text in ["::", "::1", "2001:db8:1:2:3:4:5:6", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"] {
+            let addr: Ipv6Addr = text.parse().unwrap();
+            assert_eq!(Ipv6Addr::from(Ip6::from(addr)), addr);
+        }
+    }
+
+    #[test]
+    fn an_address_is_in_wire_order_in_memory() {
+        let Ip6([high, low]) = Ip6::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
+        assert_eq!((high.get(), low.get()), (0x2001_0db8_0000_0000, 1));
+    }
+
+    #[test]
+    fn mac_text() {
+        let mac: Mac = "02:00:5e:10:00:ff".parse().unwrap();
+        assert_eq!(mac.to_string(), "02:00:5e:10:00:ff");
+        for bad in ["", "02:00:5e:10:00", "02:00:5e:10:00:ff:01", "02:00:5e:10:00:zz"] {
+            assert!(bad.parse::<Mac>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn scope_of_addresses_agrees_with_the_standard_library() {
+        use crate::Address;
+        for text in ["0.0.0.0", "169.254.1.1", "169.253.1.1", "224.0.0.1", "239.1.1.1", "240.0.0.1", "10.0.0.1"] {
+            let std: Ipv4Addr = text.parse().unwrap();
+            let ours = Ip4::from(std);
+            assert_eq!(ours.is_unspecified(), std.is_unspecified(), "{text}");
+            assert_eq!(ours.is_link_local(), std.is_link_local(), "{text}");
+            assert_eq!(ours.is_multicast(), std.is_multicast(), "{text}");
+        }
+        for text in ["::", "::1", "fe80::1", "febf::1", "fec0::1", "ff02::1", "fe00::1", "2001:db8::1"] {
+            let std: Ipv6Addr = text.parse().unwrap();
+            let ours = Ip6::from(std);
+            assert_eq!(ours.is_unspecified(), std.is_unspecified(), "{text}");
+            assert_eq!(ours.is_link_local(), std.is_unicast_link_local(), "{text}");
+            assert_eq!(ours.is_multicast(), std.is_multicast(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! From bytes to headers.
+
+use crate::headers::{Arp, Ethernet, Icmp, Ipv4, Ipv6, Ipv6Extension, Ipv6Fragment, Ports, Sctp, Tcp, Udp, VlanTag};
+
+/// A header as it lies in the packet.
+///
+/// # Safety
+///
+/// The type is `repr(C)` or `repr(transparent)`, has no padding, and any bytes are a value of it.
+pub unsafe trait Wire: Copy {}
+
+/// Where the bytes of a packet come from: the socket buffer's linear data in the kernel, a slice on the host.
+pub trait Bytes {
+    /// The value at `offset`, or `None` if not all of it is there.
+    fn read<T: Wire>(&self, offset: usize) -> Option<T>;
+}
+
+impl Bytes for [u8] {
+    #[inline(always)]
+    fn read<T: Wire>(&self, offset: usize) -> Option<T> {
+        let bytes = self.get(offset..offset.checked_add(size_of::<T>())?)?;
+        // SAFETY: the slice is as long as `T`, and any bytes are a `T`.
+        Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+    }
+}
+
+macro_rules! wire {
+    ($($header:ty: $size:literal),+ $(,)?) => { $(
+        // SAFETY: `repr(C)` over integers and arrays of them; there is no padding, as the size is that of the fields.
+        unsafe impl Wire for $header {}
+
+        const _: () = assert!(size_of::<$header>() == $size);
+    )+ };
+}
+
+wire! {
+    Ethernet: 14,
+    VlanTag: 4,
+    Arp: 28,
+    Ipv4: 20,
+    Ipv6: 40,
+    Ipv6Extension: 2,
+    Ipv6Fragment: 8,
+    Ports: 4,
+    Tcp: 20,
+    Udp: 8,
+    Sctp: 12,
+    Icmp: 8,
+}

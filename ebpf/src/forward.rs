@@ -1,0 +1,68 @@
+//! Doing to a packet what its flow says.
+
+use aya_ebpf::{
+    bindings::TC_ACT_SHOT,
+    helpers::{bpf_ktime_get_coarse_ns, bpf_redirect, bpf_redirect_peer},
+};
+use caracal_abi::{Endpoint, Flow, Via};
+use caracal_logic::headers;
+
+use crate::{family::KernelFamily, maps::REDIRECT_PEER, skb::Skb};
+
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// How packets reach a pod of this node.
+#[inline(always)]
+pub fn via(endpoint: &Endpoint) -> Via {
+    if REDIRECT_PEER.load() == 0 || endpoint.flags & Endpoint::QUEUED != 0 { Via::Egress } else { Via::Peer }
+}
+
+/// Notes that a packet of this flow went by.
+#[inline(always)]
+pub fn account(skb: &Skb<'_>, flow: &mut Flow) {
+    flow.packets += 1;
+    flow.bytes += u64::from(skb.len());
+    let now = now_ns();
+    // Most packets leave the line's dirty part to the counters alone.
+    if now.wrapping_sub(flow.last_seen_ns) > SECOND_NS {
+        flow.last_seen_ns = now;
+    }
+}
+
+/// Monotonic time of the last tick: a memory read, where the exact clock costs as much as the flow look-up.
+#[inline(always)]
+pub fn now_ns() -> u64 {
+    // SAFETY: takes nothing, returns a number.
+    unsafe { bpf_ktime_get_coarse_ns() }
+}
+
+/// Writes the new Ethernet addresses, ages the packet, and sends it to where the flow leads.
+#[inline(always)]
+pub fn send<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow) -> i32 {
+    if rewrite::<F>(skb, l3, flow).is_none() {
+        return TC_ACT_SHOT;
+    }
+    let peer = flow.via == Via::Peer as u8 && REDIRECT_PEER.load() != 0;
+    // SAFETY: both helpers take an interface index and flags; an index that is gone makes them answer "drop".
+    let action = unsafe {
+        if peer { bpf_redirect_peer(flow.out_ifindex, 0) } else { bpf_redirect(flow.out_ifindex, 0) }
+    };
+    action as i32
+}
+
+#[inline(always)]
+fn rewrite<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow) -> Option<()> {
+    // Destination and source lie side by side in the packet as in `Flow`: three words instead of twelve bytes.
+    let addresses: *mut [u32; 3] = skb.writable(0)?;
+    // SAFETY: `Flow` has both addresses at an offset that is a multiple of four (asserted below).
+    let [a, b, c] = unsafe { (&raw const flow.dst_mac).cast::<[u32; 3]>().read() };
+    // SAFETY: in bounds as `writable` checked; alignment as in `Skb::read`.
+    let packet = unsafe { &mut *addresses };
+    // One by one: as a whole it would become a call of `memcpy`.
+    [packet[0], packet[1], packet[2]] = [a, b, c];
+    F::age(skb, l3)
+}
+
+const _: () = assert!(core::mem::offset_of!(Flow, dst_mac) % 4 == 0);
+const _: () = assert!(core::mem::offset_of!(Flow, src_mac) == core::mem::offset_of!(Flow, dst_mac) + 6);
+const _: () = assert!(core::mem::offset_of!(headers::Ethernet, src) == 6);

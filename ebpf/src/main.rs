@@ -1,0 +1,34 @@
+//! Caracal's eBPF programs: one object, one program per hook, both address families in each.
+//!
+//! A program parses the packet once (`caracal-logic`), asks the maps, and answers with one verdict. Everything that
+//! can be decided without a map or a helper lives in `caracal-logic`, where it is tested on the host.
+
+#![no_std]
+#![no_main]
+
+mod count;
+mod family;
+mod forward;
+mod from_pod;
+mod maps;
+mod skb;
+
+use aya_ebpf::{macros::classifier, programs::TcContext};
+
+/// tcx ingress of a pod's host-side veth.
+#[classifier]
+fn from_pod(ctx: TcContext) -> i32 {
+    from_pod::run(&ctx)
+}
+
+/// The helpers these programs call are for GPL-compatible programs only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // The verifier refuses programs that can come here.
+    loop {}
+}

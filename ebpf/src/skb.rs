@@ -1,0 +1,73 @@
+//! The packet as the kernel hands it over: the only place that touches `__sk_buff` and packet memory.
+
+use core::marker::PhantomData;
+
+use aya_ebpf::{EbpfContext, bindings::__sk_buff, programs::TcContext};
+use caracal_logic::{Bytes, Wire};
+
+/// Headers that are not in the linear part of the packet are pulled there, up to this many bytes: Ethernet, IPv6, the
+/// extension headers people really send, TCP with options.
+const HEADERS: u32 = 192;
+
+/// A packet at a tc hook.
+#[derive(Clone, Copy)]
+pub struct Skb<'a> {
+    raw: *mut __sk_buff,
+    context: PhantomData<&'a TcContext>,
+}
+
+impl<'a> Skb<'a> {
+    #[inline(always)]
+    pub fn new(ctx: &'a TcContext) -> Self {
+        Self { raw: ctx.as_ptr().cast(), context: PhantomData }
+    }
+
+    /// The interface of the hook.
+    #[inline(always)]
+    pub fn ifindex(&self) -> u32 {
+        // SAFETY: the kernel's context outlives the program's run.
+        unsafe { (*self.raw).ifindex }
+    }
+
+    /// Bytes on the wire, Ethernet header included; for a GSO packet, of all its segments together.
+    #[inline(always)]
+    pub fn len(&self) -> u32 {
+        // SAFETY: as in `ifindex`.
+        unsafe { (*self.raw).len }
+    }
+
+    /// Whether a VLAN tag was taken off the packet and is kept beside it.
+    #[inline(always)]
+    pub fn has_vlan_tag(&self) -> bool {
+        // SAFETY: as in `ifindex`.
+        unsafe { (*self.raw).vlan_present != 0 }
+    }
+
+    /// Makes the headers linear. Every pointer into the packet is void afterwards.
+    #[inline(always)]
+    pub fn pull_headers(&self) -> bool {
+        let wanted = if self.len() < HEADERS { self.len() } else { HEADERS };
+        // SAFETY: `raw` is the context of this run.
+        unsafe { aya_ebpf::helpers::bpf_skb_pull_data(self.raw, wanted) == 0 }
+    }
+
+    /// A pointer to a `T` at `offset`, if all of it is inside the linear part.
+    #[inline(always)]
+    pub fn writable<T>(&self, offset: usize) -> Option<*mut T> {
+        // SAFETY: as in `ifindex`.
+        let (data, end) = unsafe { ((*self.raw).data as usize, (*self.raw).data_end as usize) };
+        let start = data + offset;
+        // Pointers are compared, not lengths: this is the comparison the verifier learns the bound from.
+        if start + size_of::<T>() > end { None } else { Some(start as *mut T) }
+    }
+}
+
+impl Bytes for Skb<'_> {
+    #[inline(always)]
+    fn read<T: Wire>(&self, offset: usize) -> Option<T> {
+        let header = self.writable::<T>(offset)?;
+        // SAFETY: in bounds as just checked, and any bytes are a `T`. The address may be less aligned than `T` asks
+        // for; the load instructions this becomes do not mind, and `read_unaligned` would become a load per byte.
+        Some(unsafe { header.read() })
+    }
+}

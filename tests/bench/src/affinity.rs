@@ -1,0 +1,17 @@
+//! Staying where we are: a figure that moves between CPUs is two figures.
+
+use anyhow::Context;
+use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    unistd::Pid,
+};
+
+/// Pins this process to the last CPU it may use: interrupts tend to be served by the first.
+pub fn stay_on_one_cpu() -> anyhow::Result<()> {
+    let this = Pid::from_raw(0);
+    let allowed = sched_getaffinity(this).context("sched_getaffinity")?;
+    let cpus = (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu).unwrap_or(false));
+    let mut one = CpuSet::new();
+    one.set(cpus.last().context("no CPU to run on")?)?;
+    sched_setaffinity(this, &one).context("sched_setaffinity")
+}

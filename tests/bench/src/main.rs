@@ -1,0 +1,53 @@
+//! `make bench`: programs beside their peers, in the same run, as ratios.
+
+mod affinity;
+mod report;
+mod rows;
+mod test_run;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+
+use crate::report::Report;
+
+/// Measures, prints a table, and writes the same as JSON. Needs root; uses one CPU.
+#[derive(Debug, Parser)]
+#[command(name = "caracal-bench", version)]
+struct Options {
+    /// Where the report goes.
+    #[arg(long, value_name = "FILE", default_value = "target/bench/report.json")]
+    report: PathBuf,
+
+    /// Rounds of each measurement; minimum and median are reported.
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+
+    /// Packets in a round.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+    packets: u32,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("caracal-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the table is this program's output")]
+fn run(options: &Options) -> anyhow::Result<()> {
+    anyhow::ensure!(caracal_harness::is_root(), "needs root: it loads eBPF programs");
+    affinity::stay_on_one_cpu()?;
+    let mut report = Report::default();
+    rows::established::measure(&mut report, options.rounds, options.packets)?;
+    println!("{}", report.table());
+    report.write(&options.report)?;
+    println!("written to {}", options.report.display());
+    Ok(())
+}

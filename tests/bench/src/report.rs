@@ -1,0 +1,92 @@
+//! Figures beside targets.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use anyhow::Context;
+use serde::Serialize;
+
+/// One figure.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// What was measured.
+    pub name: String,
+    /// In which unit.
+    pub unit: &'static str,
+    /// The best of all rounds.
+    pub value: f64,
+    /// The median of all rounds.
+    pub median: f64,
+    /// What it is compared with.
+    pub peer: Option<&'static str>,
+    /// The peer's figure.
+    pub peer_value: Option<f64>,
+    /// Ours by the peer's.
+    pub ratio: Option<f64>,
+    /// What is to be reached.
+    pub target: Option<f64>,
+    /// Whether it is.
+    pub met: Option<bool>,
+}
+
+/// All figures of a run, and the machine they are from.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    machine: Machine,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct Machine {
+    kernel: String,
+    cpu: String,
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self { machine: Machine::this(), rows: Vec::new() }
+    }
+}
+
+impl Machine {
+    fn this() -> Self {
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        Self { kernel, cpu: model.map(|(_, name)| name.to_owned()).unwrap_or_default() }
+    }
+}
+
+impl Report {
+    /// Adds a figure.
+    pub fn push(&mut self, row: Row) {
+        self.rows.push(row);
+    }
+
+    /// For people.
+    pub fn table(&self) -> String {
+        let mut text = format!("{} · Linux {}\n\n", self.machine.cpu, self.machine.kernel);
+        let _ = writeln!(text, "{:<52} {:>8} {:>8}  {:<10} {:>8}", "", "min", "median", "unit", "target");
+        for row in &self.rows {
+            let target = row.target.map_or_else(String::new, |target| format!("≤ {target:.0}"));
+            let met = match row.met {
+                Some(true) => " met",
+                Some(false) => " MISSED",
+                None => "",
+            };
+            let _ = writeln!(
+                text,
+                "{:<52} {:>8.1} {:>8.1}  {:<10} {:>8}{met}",
+                row.name, row.value, row.median, row.unit, target
+            );
+        }
+        text
+    }
+
+    /// For scripts.
+    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let directory = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(directory).with_context(|| format!("{}: cannot create it", directory.display()))?;
+        let json = serde_json::to_string_pretty(self)?;
+        fs::write(path, json + "\n").with_context(|| format!("{}: cannot write it", path.display()))
+    }
+}

@@ -1,0 +1,68 @@
+//! Building packets from one pod to another.
+
+use std::net::IpAddr;
+
+use etherparse::{PacketBuilder, PacketBuilderStep, IpHeaders};
+
+use crate::Pod;
+
+/// A packet to be built: who sends it to whom, and with which lifetime.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// Source and destination MAC address.
+    pub mac: ([u8; 6], [u8; 6]),
+    /// Source and destination address, of one family.
+    pub ip: (IpAddr, IpAddr),
+    /// TTL or hop limit.
+    pub ttl: u8,
+}
+
+impl Frame {
+    /// From a pod to an address, by its gateway.
+    pub fn new(from: &Pod, to: IpAddr) -> Self {
+        Self { mac: (from.mac, from.gateway), ip: (from.ip, to), ttl: 64 }
+    }
+
+    /// With another lifetime.
+    #[must_use]
+    pub fn ttl(self, ttl: u8) -> Self {
+        Self { ttl, ..self }
+    }
+
+    /// With another source address.
+    #[must_use]
+    pub fn source(self, ip: IpAddr) -> Self {
+        Self { ip: (ip, self.ip.1), ..self }
+    }
+
+    /// With another Ethernet source.
+    #[must_use]
+    pub fn source_mac(self, mac: [u8; 6]) -> Self {
+        Self { mac: (mac, self.mac.1), ..self }
+    }
+
+    /// UDP.
+    pub fn udp(self, sport: u16, dport: u16, payload: &[u8]) -> Vec<u8> {
+        let builder = self.ip_step().udp(sport, dport);
+        let mut packet = Vec::with_capacity(builder.size(payload.len()));
+        builder.write(&mut packet, payload).expect("a well-formed packet");
+        packet
+    }
+
+    /// The first segment of a TCP connection.
+    pub fn syn(self, sport: u16, dport: u16) -> Vec<u8> {
+        let builder = self.ip_step().tcp(sport, dport, 1, 1024).syn();
+        let mut packet = Vec::with_capacity(builder.size(0));
+        builder.write(&mut packet, &[]).expect("a well-formed packet");
+        packet
+    }
+
+    fn ip_step(self) -> PacketBuilderStep<IpHeaders> {
+        let ethernet = PacketBuilder::ethernet2(self.mac.0, self.mac.1);
+        match self.ip {
+            (IpAddr::V4(from), IpAddr::V4(to)) => ethernet.ipv4(from.octets(), to.octets(), self.ttl),
+            (IpAddr::V6(from), IpAddr::V6(to)) => ethernet.ipv6(from.octets(), to.octets(), self.ttl),
+            (from, to) => panic!("{from} and {to} are of two families"),
+        }
+    }
+}
