@@ -8,8 +8,8 @@ use aya_ebpf::{
     bindings::{TC_ACT_UNSPEC, TC_ACT_SHOT},
     programs::TcContext,
 };
-use caracal_abi::{Address, Disposition, Endpoint, Flow, Hook, Mac, Reason};
-use caracal_logic::{Family, Kind, Link, Malformed, Packet, V4, V6, arp, link, parse};
+use caracal_abi::{Address, Disposition, Endpoint, Flow, Hook, Reason};
+use caracal_logic::{Family, Kind, Malformed, Packet, V4, V6, arp, link, parse};
 
 use crate::{
     count::count,
@@ -26,21 +26,20 @@ const PULL: i32 = i32::MIN;
 
 pub fn run(ctx: &TcContext) -> i32 {
     let skb = Skb::new(ctx);
-    // A second time only where headers are split over fragments: pulled together, they are judged again.
-    for _ in 0..2 {
-        let action = judge(&skb);
-        if action != PULL {
-            return action;
-        }
-        if !skb.pull_headers() {
-            break;
-        }
+    let action = judge(skb);
+    if action != PULL {
+        return action;
     }
-    finish(&skb, Reason::Malformed)
+    // Rare: headers split over fragments. Pulled together they are judged again; still too short means cut short.
+    let action = if skb.pull_headers() { judge(skb) } else { PULL };
+    if action == PULL { finish(&skb, Reason::Malformed) } else { action }
 }
 
-#[inline(always)]
-fn judge(skb: &Skb<'_>) -> i32 {
+/// A function of its own in the kernel too: written out twice, or as a loop, it would not fit the stack or not pass
+/// the verifier.
+#[inline(never)]
+fn judge(skb: Skb<'_>) -> i32 {
+    let skb = &skb;
     let link = match link(skb) {
         Ok(link) => link,
         Err(malformed) => return refuse(skb, malformed),
@@ -49,17 +48,17 @@ fn judge(skb: &Skb<'_>) -> i32 {
         return finish(skb, Reason::UnknownEtherType);
     }
     match link.ether_type.get() {
-        V4::ETHER_TYPE => judge_ip::<V4>(skb, &link),
-        V6::ETHER_TYPE => judge_ip::<V6>(skb, &link),
-        ARP => judge_arp(skb, &link),
+        V4::ETHER_TYPE => judge_ip::<V4>(skb, link.l3),
+        V6::ETHER_TYPE => judge_ip::<V6>(skb, link.l3),
+        ARP => judge_arp(skb, link.l3),
         _ => finish(skb, Reason::UnknownEtherType),
     }
 }
 
 #[inline(always)]
-fn judge_ip<F: KernelFamily>(skb: &Skb<'_>, link: &Link) -> i32 {
-    match parse::<F, _>(skb, link.l3) {
-        Ok(packet) => established::<F>(skb, &packet).unwrap_or_else(|| first::<F>(skb, &packet, link.src)),
+fn judge_ip<F: KernelFamily>(skb: &Skb<'_>, l3: usize) -> i32 {
+    match parse::<F, _>(skb, l3) {
+        Ok(packet) => established::<F>(skb, &packet).unwrap_or_else(|| first::<F>(*skb, &packet)),
         Err(malformed) => refuse(skb, malformed),
     }
 }
@@ -81,10 +80,12 @@ fn established<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Opti
     Some(send::<F>(skb, packet.l3, flow))
 }
 
-/// The slow path: who sends, who receives.
-#[inline(always)]
-fn first<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, mac: Mac) -> i32 {
-    let source = match source::<F>(skb, packet, mac) {
+/// The slow path: who sends, who receives. A function of its own in the kernel too, with a stack frame that the fast
+/// path does not carry.
+#[inline(never)]
+fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
+    let skb = &skb;
+    let source = match source::<F>(skb, packet) {
         Ok(endpoint) => endpoint,
         Err(reason) => return finish(skb, reason),
     };
@@ -106,7 +107,7 @@ fn first<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, mac: Mac) -> 
 
 /// The sending pod, if the packet may come from it.
 #[inline(always)]
-fn source<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, mac: Mac) -> Result<Endpoint, Reason> {
+fn source<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Result<Endpoint, Reason> {
     let key = &packet.key;
     let Some(endpoint) = F::endpoint(&key.src) else {
         let local_only = F::HAS_LINK_LOCAL_LIFE
@@ -118,10 +119,10 @@ fn source<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, mac: Mac) ->
     if endpoint.ifindex != skb.ifindex() {
         return Err(Reason::SpoofedAddress);
     }
-    if endpoint.pod_mac != mac {
-        return Err(Reason::SpoofedMac);
+    match link(skb) {
+        Ok(link) if link.src == endpoint.pod_mac => Ok(endpoint),
+        _ => Err(Reason::SpoofedMac),
     }
-    Ok(endpoint)
 }
 
 /// What to do with packets from one pod to another.
@@ -152,8 +153,8 @@ fn remember<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, forth: &Fl
 
 /// ARP reaches the host only if its sender is who it says.
 #[inline(always)]
-fn judge_arp(skb: &Skb<'_>, link: &Link) -> i32 {
-    let sender = match arp(skb, link.l3) {
+fn judge_arp(skb: &Skb<'_>, l3: usize) -> i32 {
+    let sender = match arp(skb, l3) {
         Ok(arp) => arp.sender_ip(),
         Err(malformed) => return refuse(skb, malformed),
     };

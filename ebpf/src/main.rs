@@ -4,6 +4,7 @@
 //! can be decided without a map or a helper lives in `caracal-logic`, where it is tested on the host.
 
 #![no_std]
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 #![no_main]
 
 mod count;

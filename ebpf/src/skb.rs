@@ -51,11 +51,45 @@ impl<'a> Skb<'a> {
         unsafe { aya_ebpf::helpers::bpf_skb_pull_data(self.raw, wanted) == 0 }
     }
 
+    /// Where the linear part begins and ends.
+    ///
+    /// The fields are 32 bits wide in the context, and pointers in the register the verifier has them loaded into.
+    /// Read as plain fields they are extended to 64 bits, and the compiler does that with an instruction of its own
+    /// wherever it keeps them for later, after which they are plain numbers to the verifier. So the loads are written
+    /// out.
+    #[cfg(target_arch = "bpf")]
+    #[inline(always)]
+    fn linear(&self) -> (usize, usize) {
+        const DATA: usize = core::mem::offset_of!(__sk_buff, data);
+        const DATA_END: usize = core::mem::offset_of!(__sk_buff, data_end);
+        let (data, end): (usize, usize);
+        // SAFETY: two loads from the context; it changes only by helpers, which the compiler knows to write memory.
+        unsafe {
+            core::arch::asm!(
+                "{data} = *(u32 *)({raw} + {data_at})",
+                "{end} = *(u32 *)({raw} + {end_at})",
+                raw = in(reg) self.raw,
+                data = out(reg) data,
+                end = lateout(reg) end,
+                data_at = const DATA,
+                end_at = const DATA_END,
+                options(pure, readonly, nostack, preserves_flags),
+            );
+        }
+        (data, end)
+    }
+
+    /// Only the kernel runs programs; this is for tools that look at the source on the host.
+    #[cfg(not(target_arch = "bpf"))]
+    fn linear(&self) -> (usize, usize) {
+        // SAFETY: as in `ifindex`.
+        unsafe { ((*self.raw).data as usize, (*self.raw).data_end as usize) }
+    }
+
     /// A pointer to a `T` at `offset`, if all of it is inside the linear part.
     #[inline(always)]
     pub fn writable<T>(&self, offset: usize) -> Option<*mut T> {
-        // SAFETY: as in `ifindex`.
-        let (data, end) = unsafe { ((*self.raw).data as usize, (*self.raw).data_end as usize) };
+        let (data, end) = self.linear();
         let start = data + offset;
         // Pointers are compared, not lengths: this is the comparison the verifier learns the bound from.
         if start + size_of::<T>() > end { None } else { Some(start as *mut T) }
@@ -64,10 +98,10 @@ impl<'a> Skb<'a> {
 
 impl Bytes for Skb<'_> {
     #[inline(always)]
-    fn read<T: Wire>(&self, offset: usize) -> Option<T> {
+    fn read<T: Wire>(&self, offset: usize) -> Option<&T> {
         let header = self.writable::<T>(offset)?;
         // SAFETY: in bounds as just checked, and any bytes are a `T`. The address may be less aligned than `T` asks
         // for; the load instructions this becomes do not mind, and `read_unaligned` would become a load per byte.
-        Some(unsafe { header.read() })
+        Some(unsafe { &*header })
     }
 }

@@ -67,7 +67,7 @@ pub fn detach_tc(root: &Root, name: &str, ifindex: u32, direction: Direction) ->
     let attached = filter(ifindex, direction).map_err(Error::program(name, "name its filter"))?;
     match aya::programs::Link::detach(attached) {
         Ok(()) => Ok(()),
-        Err(ProgramError::TcError(TcError::NetlinkError(e))) if is_absent(e.raw_os_error()) => Ok(()),
+        Err(ProgramError::NetlinkError(e)) if is_absent(e.raw_os_error()) => Ok(()),
         Err(error) => Err(Error::program(name, "remove its filter")(error)),
     }
 }

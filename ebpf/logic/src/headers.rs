@@ -1,11 +1,14 @@
 //! The headers, field by field as they lie in the packet.
 //!
-//! Aligned as their integers are, not packed: on BPF a field of a packed struct is loaded byte by byte.
+//! On BPF they are aligned as their integers are: a field of a packed struct is loaded byte by byte there. Packets align
+//! their headers less, which the kernel's load instructions do not mind. Everywhere else the structs are packed, so that
+//! a reference into any slice is a sound one; fields and size are the same.
 
 use caracal_abi::{Be16, Be32, Ip4, Ip6, Mac};
 
 /// Ethernet II.
-#[repr(C)]
+#[cfg_attr(target_arch = "bpf", repr(C))]
+#[cfg_attr(not(target_arch = "bpf"), repr(C, packed))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ethernet {
     /// Destination.
@@ -17,7 +20,8 @@ pub struct Ethernet {
 }
 
 /// An 802.1Q or 802.1ad tag, after the `EtherType` that announces it.
-#[repr(C)]
+#[cfg_attr(target_arch = "bpf", repr(C))]
+#[cfg_attr(not(target_arch = "bpf"), repr(C, packed))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VlanTag {
     /// Priority, drop eligibility, and in the lower 12 bits the VLAN id.
@@ -36,7 +40,8 @@ impl VlanTag {
 }
 
 /// ARP for IPv4 over Ethernet. The addresses lie at odd words, hence the halves.
-#[repr(C)]
+#[cfg_attr(target_arch = "bpf", repr(C))]
+#[cfg_attr(not(target_arch = "bpf"), repr(C, packed))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arp {
     /// Hardware type: 1 for Ethernet.
@@ -81,7 +86,8 @@ const fn join([high, low]: [Be16; 2]) -> Ip4 {
 }
 
 /// IPv4, without options.
-#[repr(C)]
+#[cfg_attr(target_arch = "bpf", repr(C))]
+#[cfg_attr(not(target_arch = "bpf"), repr(C, packed))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv4 {
     /// Version in the upper four bits, header length in words of four bytes in the lower.
@@ -116,7 +122,8 @@ impl Ipv4 {
 }
 
 /// IPv6, without extension headers.
-#[repr(C)]
+#[cfg_attr(target_arch = "bpf", repr(C))]
+#[cfg_attr(not(target_arch = "bpf"), repr(C, packed))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv6 {
     /// Version in the upper four bits, then traffic class and flow label.
@@ -134,7 +141,8 @@ pub struct Ipv6 {
 }
 
 /// What the IPv6 extension headers have in common, and the authentication header with them.
-#[repr(C)]
+#[cfg_attr(target_arch = "bpf", repr(C))]
+#[cfg_attr(not(target_arch = "bpf"), repr(C, packed))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv6Extension {
     /// What follows.
@@ -144,7 +152,8 @@ pub struct Ipv6Extension {
 }
 
 /// The IPv6 fragment header.
-#[repr(C)]
+#[cfg_attr(target_arch = "bpf", repr(C))]
+#[cfg_attr(not(target_arch = "bpf"), repr(C, packed))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv6Fragment {
     /// What follows, in the first fragment.
@@ -158,7 +167,8 @@ pub struct Ipv6Fragment {
 }
 
 /// What TCP, UDP and SCTP begin with.
-#[repr(C)]
+#[cfg_attr(target_arch = "bpf", repr(C))]
+#[cfg_attr(not(target_arch = "bpf"), repr(C, packed))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
     /// Source port.
@@ -168,7 +178,8 @@ pub struct Ports {
 }
 
 /// TCP, without options.
-#[repr(C)]
+#[cfg_attr(target_arch = "bpf", repr(C))]
+#[cfg_attr(not(target_arch = "bpf"), repr(C, packed))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tcp {
     /// Ports.
@@ -199,7 +210,8 @@ impl Tcp {
 }
 
 /// UDP.
-#[repr(C)]
+#[cfg_attr(target_arch = "bpf", repr(C))]
+#[cfg_attr(not(target_arch = "bpf"), repr(C, packed))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Udp {
     /// Ports.
@@ -211,7 +223,8 @@ pub struct Udp {
 }
 
 /// SCTP's common header.
-#[repr(C)]
+#[cfg_attr(target_arch = "bpf", repr(C))]
+#[cfg_attr(not(target_arch = "bpf"), repr(C, packed))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sctp {
     /// Ports.
@@ -223,7 +236,8 @@ pub struct Sctp {
 }
 
 /// ICMP and `ICMPv6`, as far as all their messages agree, with the fields of an echo.
-#[repr(C)]
+#[cfg_attr(target_arch = "bpf", repr(C))]
+#[cfg_attr(not(target_arch = "bpf"), repr(C, packed))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Icmp {
     /// Type of the message.

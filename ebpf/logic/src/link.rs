@@ -28,7 +28,9 @@ pub struct Link {
 /// Reads the Ethernet header and up to two VLAN tags (802.1Q, 802.1ad).
 #[inline(always)]
 pub fn link<B: Bytes + ?Sized>(bytes: &B) -> Result<Link, Malformed> {
-    let ethernet: Ethernet = bytes.read(0).ok_or(Malformed::TooShort)?;
+    let Some(ethernet) = bytes.read::<Ethernet>(0) else {
+        return Err(Malformed::TooShort);
+    };
     let mut link = Link {
         src: ethernet.src,
         dst: ethernet.dst,
@@ -40,7 +42,9 @@ pub fn link<B: Bytes + ?Sized>(bytes: &B) -> Result<Link, Malformed> {
         if !matches!(link.ether_type.get(), DOT1Q | DOT1AD) {
             break;
         }
-        let tag: VlanTag = bytes.read(link.l3).ok_or(Malformed::TooShort)?;
+        let Some(tag) = bytes.read::<VlanTag>(link.l3) else {
+            return Err(Malformed::TooShort);
+        };
         link.vlan = link.vlan.or(Some(tag.id()));
         link.ether_type = tag.ether_type;
         link.l3 += size_of::<VlanTag>();
@@ -51,9 +55,11 @@ pub fn link<B: Bytes + ?Sized>(bytes: &B) -> Result<Link, Malformed> {
 /// Reads ARP for IPv4 over Ethernet.
 #[inline(always)]
 pub fn arp<B: Bytes + ?Sized>(bytes: &B, l3: usize) -> Result<Arp, Malformed> {
-    let arp: Arp = bytes.read(l3).ok_or(Malformed::TooShort)?;
+    let Some(arp) = bytes.read::<Arp>(l3) else {
+        return Err(Malformed::TooShort);
+    };
     // 6 is the number for 802 networks, which the kernel takes for Ethernet as well.
     let ethernet = matches!(arp.hardware.get(), 1 | 6) && arp.hardware_len == 6;
     let ipv4 = arp.protocol.get() == V4::ETHER_TYPE && arp.protocol_len == 4;
-    if ethernet && ipv4 { Ok(arp) } else { Err(Malformed::ArpFormat) }
+    if ethernet && ipv4 { Ok(*arp) } else { Err(Malformed::ArpFormat) }
 }

@@ -17,7 +17,8 @@ pub enum Malformed {
     HeaderLength,
     /// The datagram's own length leaves no room for the headers it has.
     Length,
-    /// More than [`MAX_EXTENSIONS`](crate::MAX_EXTENSIONS) IPv6 extension headers.
+    /// More than [`MAX_EXTENSIONS`](crate::MAX_EXTENSIONS) IPv6 extension headers, or longer ones than fit in any
+    /// linear data.
     TooManyExtensions,
     /// A second IPv6 fragment header.
     NestedFragment,

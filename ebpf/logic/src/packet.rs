@@ -3,7 +3,7 @@
 use caracal_abi::{Be16, FlowKey};
 
 use crate::{
-    Bytes, Family, Fragment, Malformed, Network,
+    Bytes, Family, Fragment, Malformed, Network, Wire,
     headers::{Icmp, Ports, Sctp, Tcp, Udp},
 };
 
@@ -82,10 +82,7 @@ pub fn parse<F: Family, B: Bytes + ?Sized>(bytes: &B, l3: usize) -> Result<Packe
 /// Only its addresses and ports are sure to be there, and its lengths are what some router left of them: neither they
 /// nor the rest of the transport header are judged.
 #[inline(always)]
-pub fn inner<F: Family, B: Bytes + ?Sized>(
-    bytes: &B,
-    packet: &Packet<F::Addr>,
-) -> Result<Packet<F::Addr>, Malformed> {
+pub fn inner<F: Family, B: Bytes + ?Sized>(bytes: &B, packet: &Packet<F::Addr>) -> Result<Packet<F::Addr>, Malformed> {
     let l3 = packet.l4 + size_of::<Icmp>();
     let network = F::network(bytes, l3)?;
     let mut inner = Packet::new(&network, l3);
@@ -105,9 +102,8 @@ impl<A: Copy> Packet<A> {
     #[inline(always)]
     fn new(network: &Network<A>, l3: usize) -> Self {
         let none = Be16::new(0);
-        let protocol = network.protocol;
         Self {
-            key: FlowKey { src: network.src, dst: network.dst, sport: none, dport: none, protocol, _pad: [0; 3] },
+            key: FlowKey::new(network.src, network.dst, none, none, network.protocol),
             l3,
             l4: network.l4,
             l3_len: network.l3_len,
@@ -138,31 +134,29 @@ impl<A: Copy> Packet<A> {
         bytes: &B,
         room: Room,
     ) -> Result<(), Malformed> {
-        let l4 = self.l4;
-        room.holds(l4 + fixed_len::<F>(self.key.protocol))?;
         match self.key.protocol {
             TCP => {
-                let tcp: Tcp = bytes.read(l4).ok_or(Malformed::TooShort)?;
+                let tcp: &Tcp = self.header(bytes, room)?;
                 if tcp.header_len() < size_of::<Tcp>() {
                     return Err(Malformed::TcpDataOffset);
                 }
-                room.holds(l4 + tcp.header_len())?;
+                room.holds(self.l4 + tcp.header_len())?;
                 self.set(Kind::Tcp, tcp.ports);
                 self.tcp_flags = tcp.flags;
             }
             UDP => {
-                let udp: Udp = bytes.read(l4).ok_or(Malformed::TooShort)?;
+                let udp: &Udp = self.header(bytes, room)?;
                 if matches!(udp.len.get(), 1..8) {
                     return Err(Malformed::UdpLength);
                 }
                 self.set(Kind::Udp, udp.ports);
             }
             SCTP => {
-                let sctp: Sctp = bytes.read(l4).ok_or(Malformed::TooShort)?;
+                let sctp: &Sctp = self.header(bytes, room)?;
                 self.set(Kind::Sctp, sctp.ports);
             }
-            protocol if protocol == F::ICMP => self.read_icmp::<F, B>(bytes)?,
-            _ => {}
+            protocol if protocol == F::ICMP => self.read_icmp::<F, B>(bytes, room)?,
+            _ => room.holds(self.l4)?,
         }
         Ok(())
     }
@@ -177,19 +171,30 @@ impl<A: Copy> Packet<A> {
             SCTP => Kind::Sctp,
             _ => Kind::Other,
         };
-        if kind == Kind::Other {
-            room.holds(self.l4 + fixed_len::<F>(protocol))?;
-            return if protocol == F::ICMP { self.read_icmp::<F, B>(bytes) } else { Ok(()) };
+        if kind != Kind::Other {
+            let ports: &Ports = self.header(bytes, room)?;
+            self.set(kind, *ports);
+            Ok(())
+        } else if protocol == F::ICMP {
+            self.read_icmp::<F, B>(bytes, room)
+        } else {
+            room.holds(self.l4)
         }
-        room.holds(self.l4 + size_of::<Ports>())?;
-        let ports: Ports = bytes.read(self.l4).ok_or(Malformed::TooShort)?;
-        self.set(kind, ports);
-        Ok(())
+    }
+
+    /// The transport header, if the packet and the datagram in it have room for one.
+    #[inline(always)]
+    fn header<'a, T: Wire, B: Bytes + ?Sized>(&self, bytes: &'a B, room: Room) -> Result<&'a T, Malformed> {
+        room.holds(self.l4 + size_of::<T>())?;
+        match bytes.read(self.l4) {
+            Some(header) => Ok(header),
+            None => Err(Malformed::TooShort),
+        }
     }
 
     #[inline(always)]
-    fn read_icmp<F: Family<Addr = A>, B: Bytes + ?Sized>(&mut self, bytes: &B) -> Result<(), Malformed> {
-        let icmp: Icmp = bytes.read(self.l4).ok_or(Malformed::TooShort)?;
+    fn read_icmp<F: Family<Addr = A>, B: Bytes + ?Sized>(&mut self, bytes: &B, room: Room) -> Result<(), Malformed> {
+        let icmp: &Icmp = self.header(bytes, room)?;
         self.kind = F::icmp_kind(icmp.icmp_type);
         if self.kind == Kind::Echo {
             self.set(Kind::Echo, Ports { src: icmp.id, dst: icmp.id });

@@ -6,21 +6,25 @@ use crate::headers::{Arp, Ethernet, Icmp, Ipv4, Ipv6, Ipv6Extension, Ipv6Fragmen
 ///
 /// # Safety
 ///
-/// The type is `repr(C)` or `repr(transparent)`, has no padding, and any bytes are a value of it.
+/// The type is `repr(C)`, has no padding, and any bytes are a value of it.
 pub unsafe trait Wire: Copy {}
 
 /// Where the bytes of a packet come from: the socket buffer's linear data in the kernel, a slice on the host.
 pub trait Bytes {
-    /// The value at `offset`, or `None` if not all of it is there.
-    fn read<T: Wire>(&self, offset: usize) -> Option<T>;
+    /// The header at `offset`, or `None` if not all of it is there.
+    ///
+    /// A reference, although headers are small: an `Option<Udp>` travels between functions squeezed into registers, and
+    /// where it is `None` on BPF those hold a stale packet pointer, which the verifier sees shifted and refuses.
+    fn read<T: Wire>(&self, offset: usize) -> Option<&T>;
 }
 
 impl Bytes for [u8] {
     #[inline(always)]
-    fn read<T: Wire>(&self, offset: usize) -> Option<T> {
+    fn read<T: Wire>(&self, offset: usize) -> Option<&T> {
+        const { assert!(align_of::<T>() == 1, "headers are packed everywhere but on BPF") };
         let bytes = self.get(offset..offset.checked_add(size_of::<T>())?)?;
-        // SAFETY: the slice is as long as `T`, and any bytes are a `T`.
-        Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+        // SAFETY: the slice is as long as `T`, which needs no alignment, and any bytes are a `T`.
+        Some(unsafe { &*bytes.as_ptr().cast::<T>() })
     }
 }
 

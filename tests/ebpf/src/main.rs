@@ -98,6 +98,12 @@ fn pass_connect4(_: SockAddrContext) -> i32 {
     1
 }
 
+/// Lets no connection be made.
+#[cgroup_sock_addr(connect4)]
+fn refuse_connect4(_: SockAddrContext) -> i32 {
+    0
+}
+
 /// The helpers these programs call are for GPL-compatible programs only.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]

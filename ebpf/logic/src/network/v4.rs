@@ -19,7 +19,9 @@ impl Family for V4 {
 
     #[inline(always)]
     fn network<B: Bytes + ?Sized>(bytes: &B, l3: usize) -> Result<Network<Ip4>, Malformed> {
-        let header: Ipv4 = bytes.read(l3).ok_or(Malformed::TooShort)?;
+        let Some(header) = bytes.read::<Ipv4>(l3) else {
+            return Err(Malformed::TooShort);
+        };
         if header.version_ihl >> 4 != 4 {
             return Err(Malformed::Version);
         }
@@ -27,6 +29,7 @@ impl Family for V4 {
         if header_len < size_of::<Ipv4>() {
             return Err(Malformed::HeaderLength);
         }
+        let flags_offset = header.flags_offset.get();
         Ok(Network {
             src: header.src,
             dst: header.dst,
@@ -34,7 +37,11 @@ impl Family for V4 {
             ttl: header.ttl,
             l3_len: u32::from(header.total_len.get()),
             l4: l3 + header_len,
-            fragment: fragment(&header),
+            fragment: Fragment {
+                id: u32::from(header.id.get()),
+                offset: (flags_offset & OFFSET) << 3,
+                more: flags_offset & MORE_FRAGMENTS != 0,
+            },
         })
     }
 
@@ -46,15 +53,5 @@ impl Family for V4 {
             3 | 11 | 12 => Kind::IcmpError,
             _ => Kind::Icmp,
         }
-    }
-}
-
-#[inline(always)]
-fn fragment(header: &Ipv4) -> Fragment {
-    let flags_offset = header.flags_offset.get();
-    Fragment {
-        id: u32::from(header.id.get()),
-        offset: (flags_offset & OFFSET) << 3,
-        more: flags_offset & MORE_FRAGMENTS != 0,
     }
 }

@@ -6,6 +6,7 @@ use super::{Family, Fragment, Network};
 use crate::{
     Bytes, Kind, Malformed,
     headers::{Ipv6, Ipv6Extension, Ipv6Fragment},
+    verifier::{MAX_OFFSET, any_offset},
 };
 
 /// IPv6.
@@ -34,11 +35,23 @@ impl Family for V6 {
 
     #[inline(always)]
     fn network<B: Bytes + ?Sized>(bytes: &B, l3: usize) -> Result<Network<Ip6>, Malformed> {
-        let header: Ipv6 = bytes.read(l3).ok_or(Malformed::TooShort)?;
+        let Some(header) = bytes.read::<Ipv6>(l3) else {
+            return Err(Malformed::TooShort);
+        };
         if header.version_class_flow.get() >> 28 != 6 {
             return Err(Malformed::Version);
         }
-        let chain = Chain::follow(bytes, header.next_header, l3 + size_of::<Ipv6>())?;
+        let mut chain = Chain {
+            next_header: header.next_header,
+            has_fragment_header: false,
+            offset: l3 + size_of::<Ipv6>(),
+            id: 0,
+            fragment_offset: 0,
+            more: false,
+        };
+        if !chain.is_at_end() {
+            chain.follow(bytes)?;
+        }
         let l3_len = match header.payload_len.get() {
             0 => 0,
             payload_len => u32::from(payload_len) + FIXED_LEN,
@@ -50,7 +63,7 @@ impl Family for V6 {
             ttl: header.hop_limit,
             l3_len,
             l4: chain.offset,
-            fragment: chain.fragment,
+            fragment: Fragment { id: chain.id, offset: chain.fragment_offset, more: chain.more },
         })
     }
 
@@ -70,46 +83,52 @@ impl Family for V6 {
 /// How far the chain of extension headers has been followed.
 struct Chain {
     next_header: u8,
-    offset: usize,
     has_fragment_header: bool,
-    fragment: Fragment,
+    offset: usize,
+    id: u32,
+    fragment_offset: u16,
+    more: bool,
 }
 
 impl Chain {
     /// To the first header that is not an extension, or to the data of a later fragment. ESP ends the chain: what
     /// follows is encrypted.
-    #[inline(always)]
-    fn follow<B: Bytes + ?Sized>(bytes: &B, next_header: u8, offset: usize) -> Result<Self, Malformed> {
-        let mut chain = Self { next_header, offset, has_fragment_header: false, fragment: Fragment::default() };
+    ///
+    /// The one function that is not inlined on BPF: few packets need it, and its loop would take the registers and the
+    /// stack of the whole program.
+    #[inline(never)]
+    fn follow<B: Bytes + ?Sized>(&mut self, bytes: &B) -> Result<(), Malformed> {
         for _ in 0..MAX_EXTENSIONS {
-            if chain.is_at_end() {
-                return Ok(chain);
+            self.step(bytes)?;
+            if self.is_at_end() {
+                return Ok(());
             }
-            chain.step(bytes)?;
         }
-        if chain.is_at_end() { Ok(chain) } else { Err(Malformed::TooManyExtensions) }
+        Err(Malformed::TooManyExtensions)
     }
 
     #[inline(always)]
     fn is_at_end(&self) -> bool {
-        self.fragment.offset != 0
+        self.fragment_offset != 0
             || !matches!(
                 self.next_header,
                 HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS | MOBILITY | HIP | SHIM6
             )
     }
 
-    /// Over one extension header, at most 2048 bytes: the sum of all stays far below what the verifier can follow.
+    /// Over one extension header, at most 2048 bytes.
     #[inline(always)]
     fn step<B: Bytes + ?Sized>(&mut self, bytes: &B) -> Result<(), Malformed> {
         if self.next_header == FRAGMENT {
             return self.step_fragment(bytes);
         }
-        let extension: Ipv6Extension = bytes.read(self.offset).ok_or(Malformed::TooShort)?;
+        let Some(extension) = bytes.read::<Ipv6Extension>(self.offset) else {
+            return Err(Malformed::TooShort);
+        };
         let len = usize::from(extension.len);
-        self.offset += if self.next_header == AUTHENTICATION { (len + 2) * 4 } else { (len + 1) * 8 };
+        let len = if self.next_header == AUTHENTICATION { (len + 2) * 4 } else { (len + 1) * 8 };
         self.next_header = extension.next_header;
-        Ok(())
+        self.advance(len, u16::from_le_bytes([extension.next_header, extension.len]))
     }
 
     #[inline(always)]
@@ -117,12 +136,25 @@ impl Chain {
         if self.has_fragment_header {
             return Err(Malformed::NestedFragment);
         }
-        let header: Ipv6Fragment = bytes.read(self.offset).ok_or(Malformed::TooShort)?;
+        let Some(header) = bytes.read::<Ipv6Fragment>(self.offset) else {
+            return Err(Malformed::TooShort);
+        };
         let offset_flags = header.offset_flags.get();
         self.has_fragment_header = true;
-        self.fragment = Fragment { id: header.id.get(), offset: offset_flags & 0xfff8, more: offset_flags & 1 != 0 };
-        self.offset += size_of::<Ipv6Fragment>();
+        self.id = header.id.get();
+        self.fragment_offset = offset_flags & 0xfff8;
+        self.more = offset_flags & 1 != 0;
         self.next_header = header.next_header;
+        self.advance(size_of::<Ipv6Fragment>(), offset_flags)
+    }
+
+    #[inline(always)]
+    fn advance(&mut self, len: usize, noise: u16) -> Result<(), Malformed> {
+        let offset = self.offset + len;
+        if offset > MAX_OFFSET {
+            return Err(Malformed::TooManyExtensions);
+        }
+        self.offset = any_offset(offset, noise);
         Ok(())
     }
 }
