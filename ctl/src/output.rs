@@ -28,7 +28,7 @@ pub fn print<R: Row>(rows: &[R], format: Format, empty: &str) -> anyhow::Result<
 /// The same rows as text, without borders: it can be cut with `awk` all the same.
 fn table<R: Row>(rows: &[R]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(R::TITLES);
     for row in rows {
         table.add_row(row.cells());

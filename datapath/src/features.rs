@@ -34,6 +34,7 @@ pub struct Feature {
 
 impl Feature {
     /// Known to be there.
+    #[must_use]
     pub fn is_there(&self) -> bool {
         matches!(self.found, Ok(true))
     }
@@ -47,6 +48,7 @@ const REDIRECT_PEER: &str = "bpf_redirect_peer";
 
 impl Features {
     /// Tries them all.
+    #[must_use]
     pub fn probe() -> Self {
         use Importance::{Optional, Required};
         let tc = ProgramType::SchedClassifier;
@@ -60,7 +62,7 @@ impl Features {
                 helper(tc, BpfHelper::BPF_FUNC_ktime_get_coarse_ns),
             ),
             feature("batch operations on maps", Required, "no other way to list a table of flows", batch()),
-            feature("tcx links", Optional, "clsact filters, which another program may replace", tcx()),
+            feature("tcx links", Optional, "clsact filters, which another program may replace", Ok(tcx())),
             feature(
                 REDIRECT_PEER,
                 Optional,
@@ -81,6 +83,7 @@ impl Features {
     }
 
     /// Whether packets can go straight into the receiver's namespace.
+    #[must_use]
     pub fn redirect_peer(&self) -> bool {
         self.iter().any(|feature| feature.name == REDIRECT_PEER && feature.is_there())
     }
@@ -112,9 +115,9 @@ fn batch() -> Result<bool, String> {
 }
 
 /// Asking what is attached to loopback: an older kernel does not know the question.
-fn tcx() -> Result<bool, String> {
+fn tcx() -> bool {
     const LOOPBACK: u32 = 1;
-    Ok(SchedClassifier::query_tcx(LOOPBACK, TcAttachType::Ingress).is_ok())
+    SchedClassifier::query_tcx(LOOPBACK, TcAttachType::Ingress).is_ok()
 }
 
 fn program(program: ProgramType) -> Result<bool, String> {

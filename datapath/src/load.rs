@@ -45,6 +45,7 @@ pub struct Loaded {
 
 impl Loader {
     /// For a kernel with these features, nothing else special.
+    #[must_use]
     pub fn new(features: Features) -> Self {
         Self { features, mismatch: Mismatch::Refuse, flow_entries: None }
     }
@@ -91,6 +92,7 @@ impl Loader {
 
 impl Loaded {
     /// A program, for running it on made-up packets.
+    #[must_use]
     pub fn program(&self, name: &str) -> Option<&Program> {
         self.ebpf.program(name)
     }

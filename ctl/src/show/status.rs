@@ -6,7 +6,7 @@ use std::{
 };
 
 use caracal_abi::LAYOUT_VERSION;
-use caracal_datapath::{Features, Importance, Pinned, Root};
+use caracal_datapath::{Feature, Features, Importance, Pinned, Root};
 use serde::Serialize;
 
 use crate::{
@@ -55,9 +55,10 @@ pub fn show(options: &Options, root: &Root) -> anyhow::Result<()> {
     let Status { agent_running, layout_version, loaded, pods, flows, features } = status;
     let at = root.version_dir();
     println!("agent       {}", if agent_running { "running" } else { "not running (what is pinned works without it)" });
-    match loaded {
-        true => println!("data plane  loaded, map layout {layout_version}, {}", at.display()),
-        false => println!("data plane  not loaded ({} has no programs)", at.display()),
+    if loaded {
+        println!("data plane  loaded, map layout {layout_version}, {}", at.display());
+    } else {
+        println!("data plane  not loaded ({} has no programs)", at.display());
     }
     println!("pods        {pods} addresses");
     println!("flows       {flows}\n");
@@ -72,20 +73,25 @@ fn collect(options: &Options, root: &Root) -> anyhow::Result<Status> {
         }
         None => (0, 0),
     };
-    let features = Features::probe().iter().map(|feature| FeatureLine {
-        name: feature.name,
-        present: feature.is_there(),
-        required: feature.importance == Importance::Required,
-        otherwise: feature.otherwise,
-    });
     Ok(Status {
         agent_running: agent_running(&options.run_dir),
         layout_version: LAYOUT_VERSION,
         loaded: pinned.is_some(),
         pods,
         flows,
-        features: features.collect(),
+        features: Features::probe().iter().map(FeatureLine::from).collect(),
     })
+}
+
+impl From<&Feature> for FeatureLine {
+    fn from(feature: &Feature) -> Self {
+        Self {
+            name: feature.name,
+            present: feature.is_there(),
+            required: feature.importance == Importance::Required,
+            otherwise: feature.otherwise,
+        }
+    }
 }
 
 /// The agent holds this lock as long as it lives.

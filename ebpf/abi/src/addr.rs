@@ -3,7 +3,7 @@
 //! The types are aligned integers rather than byte arrays: a `[u8; 4]` copied on the BPF target becomes four loads, a
 //! `u32` one.
 
-/// A 16-bit number in network byte order: ports, EtherTypes, lengths on the wire.
+/// A 16-bit number in network byte order: ports, `EtherTypes`, lengths on the wire.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Be16(u16);
@@ -11,12 +11,14 @@ pub struct Be16(u16);
 impl Be16 {
     /// From a number as the CPU holds it.
     #[inline(always)]
+    #[must_use]
     pub const fn new(host: u16) -> Self {
         Self(host.to_be())
     }
 
     /// The number as the CPU holds it.
     #[inline(always)]
+    #[must_use]
     pub const fn get(self) -> u16 {
         u16::from_be(self.0)
     }
@@ -30,12 +32,14 @@ pub struct Be32(u32);
 impl Be32 {
     /// From a number as the CPU holds it.
     #[inline(always)]
+    #[must_use]
     pub const fn new(host: u32) -> Self {
         Self(host.to_be())
     }
 
     /// The number as the CPU holds it.
     #[inline(always)]
+    #[must_use]
     pub const fn get(self) -> u32 {
         u32::from_be(self.0)
     }
@@ -49,12 +53,14 @@ pub struct Be64(u64);
 impl Be64 {
     /// From a number as the CPU holds it.
     #[inline(always)]
+    #[must_use]
     pub const fn new(host: u64) -> Self {
         Self(host.to_be())
     }
 
     /// The number as the CPU holds it.
     #[inline(always)]
+    #[must_use]
     pub const fn get(self) -> u64 {
         u64::from_be(self.0)
     }

@@ -86,6 +86,7 @@ pub enum Disposition {
 
 impl Reason {
     /// What happens to packets counted under this reason.
+    #[must_use]
     pub const fn disposition(self) -> Disposition {
         match self {
             Self::NewFlow | Self::Stateless => Disposition::Forwarded,
@@ -97,10 +98,13 @@ impl Reason {
 }
 
 /// Slots of `COUNTERS`.
+#[expect(clippy::cast_possible_truncation, reason = "a few dozen")]
 pub const COUNTER_SLOTS: u32 = (Hook::ALL.len() * Reason::ALL.len()) as u32;
 
 /// Index into `COUNTERS`.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "a few dozen")]
+#[must_use]
 pub const fn counter_slot(hook: Hook, reason: Reason) -> u32 {
     hook as u32 * Reason::ALL.len() as u32 + reason as u32
 }

@@ -30,6 +30,7 @@ impl<A: Copy> FlowKey<A> {
     }
 
     /// The key that packets of the other direction have.
+    #[must_use]
     #[inline(always)]
     pub fn reverse(&self) -> Self {
         Self::new(self.dst, self.src, self.dport, self.sport, self.protocol)
@@ -78,6 +79,7 @@ pub struct Flow {
 impl Flow {
     /// Its [`Via`], or `None` for a number that no version of this layout writes.
     #[inline(always)]
+    #[must_use]
     pub fn via(&self) -> Option<Via> {
         match self.via {
             1 => Some(Via::Peer),

@@ -32,15 +32,15 @@ impl From<Ip4> for Ipv4Addr {
 impl From<Ipv6Addr> for Ip6 {
     fn from(addr: Ipv6Addr) -> Self {
         let bits = addr.to_bits();
-        // The cast keeps one half of the two.
-        Self([64, 0].map(|shift| Be64::new((bits >> shift) as u64)))
+        let [high, low] = [bits >> 64, bits & u128::from(u64::MAX)].map(|half| u64::try_from(half).unwrap_or_default());
+        Self([Be64::new(high), Be64::new(low)])
     }
 }
 
 impl From<Ip6> for Ipv6Addr {
     fn from(addr: Ip6) -> Self {
         let [high, low] = addr.0;
-        Self::from_bits(u128::from(high.get()) << 64 | u128::from(low.get()))
+        Self::from_bits((u128::from(high.get()) << 64) | u128::from(low.get()))
     }
 }
 
@@ -75,8 +75,8 @@ impl FromStr for Mac {
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        let bytes = self.0.map(|byte| format!("{byte:02x}"));
+        f.write_str(&bytes.join(":"))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{Build, inputs};
 
 /// Builds `package` and puts the object file at `$OUT_DIR/<object>`, telling cargo what it depends on.
 #[expect(clippy::print_stdout, reason = "cargo reads a build script's output")]
+#[must_use]
 pub fn build_script(package: &'static str, object: &str) -> ExitCode {
     for input in inputs() {
         println!("cargo::rerun-if-changed={}", input.display());

@@ -3,6 +3,8 @@
 //! The build scripts of `datapath` and `tests/harness` and `make ebpf` all come here, so there is one way to build the programs and no stale object.
 //! When a tool is missing, the error is one line that names it and the make target that installs it.
 
+#![expect(clippy::disallowed_methods, reason = "a build tool runs the compiler")]
+
 mod build_script;
 mod error;
 mod toolchain;
@@ -33,6 +35,7 @@ pub struct Build {
 
 impl Build {
     /// For the machine this runs on.
+    #[must_use]
     pub fn for_host(package: &'static str, target_dir: PathBuf) -> Self {
         let endian = if cfg!(target_endian = "big") { "big" } else { "little" };
         Self { package, arch: env::consts::ARCH.to_owned(), endian: endian.to_owned(), target_dir }

@@ -31,6 +31,7 @@ impl Toolchain {
     }
 
     /// A program of this toolchain, with the environment it and the linker need.
+    #[must_use]
     pub fn command(&self, program: &str) -> Command {
         let bin = self.sysroot.join("bin");
         let mut command = Command::new(bin.join(program));

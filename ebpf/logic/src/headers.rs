@@ -251,3 +251,9 @@ pub struct Icmp {
     /// Sequence number of an echo.
     pub sequence: Be16,
 }
+
+/// No header: to ask whether the packet reaches up to an offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(target_arch = "bpf", repr(C))]
+#[cfg_attr(not(target_arch = "bpf"), repr(C, packed))]
+pub struct Nothing {}

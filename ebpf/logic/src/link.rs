@@ -5,6 +5,7 @@ use caracal_abi::{Be16, Mac};
 use crate::{
     Bytes, Family, Malformed, V4,
     headers::{Arp, Ethernet, VlanTag},
+    wire::read,
 };
 
 const DOT1Q: u16 = 0x8100;
@@ -28,9 +29,7 @@ pub struct Link {
 /// Reads the Ethernet header and up to two VLAN tags (802.1Q, 802.1ad).
 #[inline(always)]
 pub fn link<B: Bytes + ?Sized>(bytes: &B) -> Result<Link, Malformed> {
-    let Some(ethernet) = bytes.read::<Ethernet>(0) else {
-        return Err(Malformed::TooShort);
-    };
+    let ethernet = read!(Ethernet, bytes, 0);
     let mut link = Link {
         src: ethernet.src,
         dst: ethernet.dst,
@@ -42,9 +41,7 @@ pub fn link<B: Bytes + ?Sized>(bytes: &B) -> Result<Link, Malformed> {
         if !matches!(link.ether_type.get(), DOT1Q | DOT1AD) {
             break;
         }
-        let Some(tag) = bytes.read::<VlanTag>(link.l3) else {
-            return Err(Malformed::TooShort);
-        };
+        let tag = read!(VlanTag, bytes, link.l3);
         link.vlan = link.vlan.or(Some(tag.id()));
         link.ether_type = tag.ether_type;
         link.l3 += size_of::<VlanTag>();
@@ -55,9 +52,7 @@ pub fn link<B: Bytes + ?Sized>(bytes: &B) -> Result<Link, Malformed> {
 /// Reads ARP for IPv4 over Ethernet.
 #[inline(always)]
 pub fn arp<B: Bytes + ?Sized>(bytes: &B, l3: usize) -> Result<Arp, Malformed> {
-    let Some(arp) = bytes.read::<Arp>(l3) else {
-        return Err(Malformed::TooShort);
-    };
+    let arp = read!(Arp, bytes, l3);
     // 6 is the number for 802 networks, which the kernel takes for Ethernet as well.
     let ethernet = matches!(arp.hardware.get(), 1 | 6) && arp.hardware_len == 6;
     let ipv4 = arp.protocol.get() == V4::ETHER_TYPE && arp.protocol_len == 4;

@@ -4,7 +4,8 @@ use caracal_abi::{Be16, FlowKey};
 
 use crate::{
     Bytes, Family, Fragment, Malformed, Network, Wire,
-    headers::{Icmp, Ports, Sctp, Tcp, Udp},
+    headers::{Icmp, Nothing, Ports, Sctp, Tcp, Udp},
+    wire::read,
 };
 
 const TCP: u8 = 6;
@@ -70,7 +71,7 @@ pub fn parse<F: Family, B: Bytes + ?Sized>(bytes: &B, l3: usize) -> Result<Packe
     let mut packet = Packet::new(&network, l3);
     let room = packet.room();
     if packet.kind == Kind::Fragment {
-        judge_later_fragment::<F>(&packet, room)?;
+        packet.judge_fragment::<F, B>(bytes, room)?;
     } else {
         packet.read_transport::<F, B>(bytes, room)?;
     }
@@ -88,7 +89,8 @@ pub fn inner<F: Family, B: Bytes + ?Sized>(bytes: &B, packet: &Packet<F::Addr>) 
     let mut inner = Packet::new(&network, l3);
     let room = packet.room();
     if inner.kind == Kind::Fragment {
-        room.holds(inner.l4)?;
+        room.holds::<Nothing>(inner.l4)?;
+        read!(Nothing, bytes, inner.l4);
     } else {
         inner.read_ports::<F, B>(bytes, room)?;
     }
@@ -136,27 +138,33 @@ impl<A: Copy> Packet<A> {
     ) -> Result<(), Malformed> {
         match self.key.protocol {
             TCP => {
-                let tcp: &Tcp = self.header(bytes, room)?;
+                room.holds::<Tcp>(self.l4)?;
+                let tcp = read!(Tcp, bytes, self.l4);
                 if tcp.header_len() < size_of::<Tcp>() {
                     return Err(Malformed::TcpDataOffset);
                 }
-                room.holds(self.l4 + tcp.header_len())?;
+                room.reaches(self.l4 + tcp.header_len())?;
                 self.set(Kind::Tcp, tcp.ports);
                 self.tcp_flags = tcp.flags;
             }
             UDP => {
-                let udp: &Udp = self.header(bytes, room)?;
+                room.holds::<Udp>(self.l4)?;
+                let udp = read!(Udp, bytes, self.l4);
                 if matches!(udp.len.get(), 1..8) {
                     return Err(Malformed::UdpLength);
                 }
                 self.set(Kind::Udp, udp.ports);
             }
             SCTP => {
-                let sctp: &Sctp = self.header(bytes, room)?;
+                room.holds::<Sctp>(self.l4)?;
+                let sctp = read!(Sctp, bytes, self.l4);
                 self.set(Kind::Sctp, sctp.ports);
             }
             protocol if protocol == F::ICMP => self.read_icmp::<F, B>(bytes, room)?,
-            _ => room.holds(self.l4)?,
+            _ => {
+                room.holds::<Nothing>(self.l4)?;
+                read!(Nothing, bytes, self.l4);
+            }
         }
         Ok(())
     }
@@ -172,29 +180,37 @@ impl<A: Copy> Packet<A> {
             _ => Kind::Other,
         };
         if kind != Kind::Other {
-            let ports: &Ports = self.header(bytes, room)?;
+            room.holds::<Ports>(self.l4)?;
+            let ports = read!(Ports, bytes, self.l4);
             self.set(kind, *ports);
-            Ok(())
         } else if protocol == F::ICMP {
-            self.read_icmp::<F, B>(bytes, room)
+            self.read_icmp::<F, B>(bytes, room)?;
         } else {
-            room.holds(self.l4)
+            room.holds::<Nothing>(self.l4)?;
+            read!(Nothing, bytes, self.l4);
         }
+        Ok(())
     }
 
-    /// The transport header, if the packet and the datagram in it have room for one.
+    /// The last byte a datagram can have is number 65535, and no fragment may lie where the first has its header.
     #[inline(always)]
-    fn header<'a, T: Wire, B: Bytes + ?Sized>(&self, bytes: &'a B, room: Room) -> Result<&'a T, Malformed> {
-        room.holds(self.l4 + size_of::<T>())?;
-        match bytes.read(self.l4) {
-            Some(header) => Ok(header),
-            None => Err(Malformed::TooShort),
+    fn judge_fragment<F: Family, B: Bytes + ?Sized>(&self, bytes: &B, room: Room) -> Result<(), Malformed> {
+        room.holds::<Nothing>(self.l4)?;
+        read!(Nothing, bytes, self.l4);
+        let offset = usize::from(self.fragment.offset);
+        if offset + (room.end - self.l4) > usize::from(u16::MAX) {
+            return Err(Malformed::FragmentTooLong);
         }
+        if offset < fixed_len::<F>(self.key.protocol) {
+            return Err(Malformed::SplitHeader);
+        }
+        Ok(())
     }
 
     #[inline(always)]
     fn read_icmp<F: Family<Addr = A>, B: Bytes + ?Sized>(&mut self, bytes: &B, room: Room) -> Result<(), Malformed> {
-        let icmp: &Icmp = self.header(bytes, room)?;
+        room.holds::<Icmp>(self.l4)?;
+        let icmp = read!(Icmp, bytes, self.l4);
         self.kind = F::icmp_kind(icmp.icmp_type);
         if self.kind == Kind::Echo {
             self.set(Kind::Echo, Ports { src: icmp.id, dst: icmp.id });
@@ -223,9 +239,14 @@ struct Room {
 }
 
 impl Room {
-    /// Refuses headers that reach beyond the end.
+    /// Refuses a header that goes beyond the end.
     #[inline(always)]
-    fn holds(self, offset: usize) -> Result<(), Malformed> {
+    fn holds<T: Wire>(self, offset: usize) -> Result<(), Malformed> {
+        self.reaches(offset + size_of::<T>())
+    }
+
+    #[inline(always)]
+    fn reaches(self, offset: usize) -> Result<(), Malformed> {
         if offset <= self.end {
             Ok(())
         } else if self.is_cut {
@@ -234,20 +255,4 @@ impl Room {
             Err(Malformed::Length)
         }
     }
-}
-
-/// The last byte a datagram can have is number 65535, and no fragment may lie where the first has its header.
-#[inline(always)]
-fn judge_later_fragment<F: Family>(packet: &Packet<F::Addr>, room: Room) -> Result<(), Malformed> {
-    let offset = usize::from(packet.fragment.offset);
-    let Some(len) = room.end.checked_sub(packet.l4) else {
-        return Err(Malformed::Length);
-    };
-    if offset + len > usize::from(u16::MAX) {
-        return Err(Malformed::FragmentTooLong);
-    }
-    if offset < fixed_len::<F>(packet.key.protocol) {
-        return Err(Malformed::SplitHeader);
-    }
-    Ok(())
 }

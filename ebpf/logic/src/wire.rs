@@ -1,6 +1,8 @@
 //! From bytes to headers.
 
-use crate::headers::{Arp, Ethernet, Icmp, Ipv4, Ipv6, Ipv6Extension, Ipv6Fragment, Ports, Sctp, Tcp, Udp, VlanTag};
+use crate::headers::{
+    Arp, Ethernet, Icmp, Ipv4, Ipv6, Ipv6Extension, Ipv6Fragment, Nothing, Ports, Sctp, Tcp, Udp, VlanTag,
+};
 
 /// A header as it lies in the packet.
 ///
@@ -17,6 +19,19 @@ pub trait Bytes {
     /// where it is `None` on BPF those hold a stale packet pointer, which the verifier sees shifted and refuses.
     fn read<T: Wire>(&self, offset: usize) -> Option<&T>;
 }
+
+/// `read!(Header, bytes, offset)`: the header, or [`TooShort`](crate::Malformed::TooShort) from the function around.
+///
+/// A macro because a `Result` of a reference is no longer one register.
+macro_rules! read {
+    ($header:ty, $bytes:expr, $offset:expr) => {
+        match $bytes.read::<$header>($offset) {
+            Some(header) => header,
+            None => return Err($crate::Malformed::TooShort),
+        }
+    };
+}
+pub(crate) use read;
 
 impl Bytes for [u8] {
     #[inline(always)]
@@ -50,4 +65,5 @@ wire! {
     Udp: 8,
     Sctp: 12,
     Icmp: 8,
+    Nothing: 0,
 }

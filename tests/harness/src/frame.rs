@@ -19,6 +19,7 @@ pub struct Frame {
 
 impl Frame {
     /// From a pod to an address, by its gateway.
+    #[must_use]
     pub fn new(from: &Pod, to: IpAddr) -> Self {
         Self { mac: (from.mac, from.gateway), ip: (from.ip, to), ttl: 64 }
     }
@@ -42,6 +43,7 @@ impl Frame {
     }
 
     /// UDP.
+    #[must_use]
     pub fn udp(self, sport: u16, dport: u16, payload: &[u8]) -> Vec<u8> {
         let builder = self.ip_step().udp(sport, dport);
         let mut packet = Vec::with_capacity(builder.size(payload.len()));
@@ -50,6 +52,7 @@ impl Frame {
     }
 
     /// The first segment of a TCP connection.
+    #[must_use]
     pub fn syn(self, sport: u16, dport: u16) -> Vec<u8> {
         let builder = self.ip_step().tcp(sport, dport, 1, 1024).syn();
         let mut packet = Vec::with_capacity(builder.size(0));

@@ -11,6 +11,7 @@ use nix::{
 };
 
 /// Whether namespaces can be made and programs loaded at all.
+#[must_use]
 pub fn is_root() -> bool {
     Uid::effective().is_root()
 }

@@ -48,12 +48,14 @@ pub struct Pod {
 
 impl Pod {
     /// A pod whose MAC addresses and address end in its number.
+    #[must_use]
     pub fn new(ip: &str, number: u8, ifindex: u32) -> Self {
         let ip = ip.parse().expect("a fixture's address");
         Self { ip, mac: [2, 0, 0, 0, 1, number], gateway: [2, 0, 0, 0, 2, number], ifindex }
     }
 
     /// Its entry in the endpoints map.
+    #[must_use]
     pub fn endpoint(&self) -> Endpoint {
         Endpoint { ifindex: self.ifindex, pod_mac: Mac(self.mac), host_mac: Mac(self.gateway), ..Endpoint::default() }
     }
@@ -61,13 +63,15 @@ impl Pod {
 
 impl Plane {
     /// Loads for this kernel.
+    #[must_use]
     pub fn new(root: &Root) -> Self {
         Self::with(root, &Loader::new(Features::probe()))
     }
 
     /// Loads in a special way.
-    pub fn with(root: &Root, loader: &Loader) -> Self {
-        let loaded = loader.load(root).expect("the programs load");
+    #[must_use]
+    pub fn with(root: &Root, how: &Loader) -> Self {
+        let loaded = how.load(root).expect("the programs load");
         let pinned = Pinned::open(root).expect("the pins fit").expect("the pins are there");
         Self { root: root.clone(), loaded, pinned }
     }
@@ -76,11 +80,13 @@ impl Plane {
     pub const IFINDEX: u32 = 1;
 
     /// The pinned side of it.
+    #[must_use]
     pub fn pinned(&self) -> &Pinned {
         &self.pinned
     }
 
     /// A program, for options that [`Plane::from_pod`] does not take.
+    #[must_use]
     pub fn classifier(&self, name: &str) -> &SchedClassifier {
         match self.loaded.program(name) {
             Some(Program::SchedClassifier(classifier)) => classifier,
@@ -94,6 +100,7 @@ impl Plane {
     }
 
     /// Runs a packet through `from_pod` as if it came from the interface [`Plane::IFINDEX`].
+    #[must_use]
     pub fn from_pod(&self, packet: &[u8]) -> Outcome {
         let mut out = vec![0; packet.len() + 256];
         let options = TestRunOptions { data_in: Some(packet), data_out: Some(&mut out), ..TestRunOptions::default() };
@@ -109,6 +116,7 @@ impl Plane {
     }
 
     /// A counter of `from_pod`.
+    #[must_use]
     pub fn count(&self, reason: Reason) -> Counter {
         let counts = counters::read(&self.root).expect("read the counters");
         let count = counts.iter().find(|count| count.hook == Hook::FromPod && count.reason == reason);
@@ -116,6 +124,7 @@ impl Plane {
     }
 
     /// All counters that are not zero, for a message.
+    #[must_use]
     pub fn counted(&self) -> Vec<(Reason, u64)> {
         let counts = counters::read(&self.root).expect("read the counters");
         counts.iter().filter(|c| c.total.packets > 0).map(|c| (c.reason, c.total.packets)).collect()

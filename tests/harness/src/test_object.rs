@@ -5,6 +5,7 @@ use aya::{Ebpf, programs::Program};
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/test.bpf.o"));
 
 /// Loads every program of `tests/ebpf`.
+#[must_use]
 pub fn load_test_object() -> Ebpf {
     let mut ebpf = Ebpf::load(OBJECT).expect("the test object loads");
     for (name, program) in ebpf.programs_mut() {

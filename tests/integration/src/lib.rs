@@ -1,16 +1,7 @@
-//! What the tests in `tests/` share.
+//! What the tests in `tests/` and the demo share.
 
-use caracal_harness::Pod;
+mod cluster;
+mod pods;
 
-/// Two pods of one node for each address family: the first sits behind the interface that TEST_RUN says packets come
-/// from, the second behind one that does not exist, which no fixture needs to.
-pub fn pairs(ifindex: u32) -> [(Pod, Pod); 2] {
-    [("10.0.0.1", "10.0.0.2"), ("fd00::1", "fd00::2")]
-        .map(|(from, to)| (Pod::new(from, 1, ifindex), Pod::new(to, 2, 4711)))
-}
-
-/// An address of the same family that no pod has.
-pub fn stranger(of: &Pod) -> std::net::IpAddr {
-    let text = if of.ip.is_ipv4() { "198.51.100.7" } else { "2001:db8::7" };
-    text.parse().unwrap_or(of.ip)
-}
+pub use cluster::Cluster;
+pub use pods::{pairs, stranger};

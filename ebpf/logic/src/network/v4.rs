@@ -3,7 +3,7 @@
 use caracal_abi::Ip4;
 
 use super::{Family, Fragment, Network};
-use crate::{Bytes, Kind, Malformed, headers::Ipv4};
+use crate::{Bytes, Kind, Malformed, headers::Ipv4, wire::read};
 
 /// IPv4.
 #[derive(Clone, Copy, Debug)]
@@ -19,9 +19,7 @@ impl Family for V4 {
 
     #[inline(always)]
     fn network<B: Bytes + ?Sized>(bytes: &B, l3: usize) -> Result<Network<Ip4>, Malformed> {
-        let Some(header) = bytes.read::<Ipv4>(l3) else {
-            return Err(Malformed::TooShort);
-        };
+        let header = read!(Ipv4, bytes, l3);
         if header.version_ihl >> 4 != 4 {
             return Err(Malformed::Version);
         }

@@ -7,6 +7,7 @@ use crate::{
     Bytes, Kind, Malformed,
     headers::{Ipv6, Ipv6Extension, Ipv6Fragment},
     verifier::{MAX_OFFSET, any_offset},
+    wire::read,
 };
 
 /// IPv6.
@@ -35,9 +36,7 @@ impl Family for V6 {
 
     #[inline(always)]
     fn network<B: Bytes + ?Sized>(bytes: &B, l3: usize) -> Result<Network<Ip6>, Malformed> {
-        let Some(header) = bytes.read::<Ipv6>(l3) else {
-            return Err(Malformed::TooShort);
-        };
+        let header = read!(Ipv6, bytes, l3);
         if header.version_class_flow.get() >> 28 != 6 {
             return Err(Malformed::Version);
         }
@@ -122,9 +121,7 @@ impl Chain {
         if self.next_header == FRAGMENT {
             return self.step_fragment(bytes);
         }
-        let Some(extension) = bytes.read::<Ipv6Extension>(self.offset) else {
-            return Err(Malformed::TooShort);
-        };
+        let extension = read!(Ipv6Extension, bytes, self.offset);
         let len = usize::from(extension.len);
         let len = if self.next_header == AUTHENTICATION { (len + 2) * 4 } else { (len + 1) * 8 };
         self.next_header = extension.next_header;
@@ -136,9 +133,7 @@ impl Chain {
         if self.has_fragment_header {
             return Err(Malformed::NestedFragment);
         }
-        let Some(header) = bytes.read::<Ipv6Fragment>(self.offset) else {
-            return Err(Malformed::TooShort);
-        };
+        let header = read!(Ipv6Fragment, bytes, self.offset);
         let offset_flags = header.offset_flags.get();
         self.has_fragment_header = true;
         self.id = header.id.get();

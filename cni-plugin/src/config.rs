@@ -1,0 +1,156 @@
+//! The plugin's part of a network configuration. Keys it does not know are none of its business.
+
+use std::path::{Path, PathBuf};
+
+use caracal_datapath::Root;
+use caracal_ipam::{
+    config::data_dir,
+    json::{FieldError, Node},
+    protocol::{CniError, Code, Dns, Request},
+};
+
+/// What state is kept under, unless a configuration says otherwise.
+pub const RUN_DIR: &str = "/run/caracal";
+
+/// The `ipam.type` that is served in this process.
+pub const IPAM_TYPE: &str = "caracal-ipam";
+
+/// Capabilities that a configuration may declare but that are not served yet. A pod that relies on one must not start
+/// without it.
+const UNSUPPORTED_CAPABILITIES: [&str; 3] = ["portMappings", "bandwidth", "mac"];
+
+/// Whether a pod may start without the data plane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// The kernel's routing is enough.
+    #[default]
+    None,
+    /// No pod without our programs in front of it.
+    Required,
+}
+
+/// Where things are: all that taking an attachment apart needs to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Our own state.
+    pub run_dir: PathBuf,
+    /// The data plane's pins.
+    pub bpffs: PathBuf,
+    /// The address stores.
+    pub data_dir: PathBuf,
+}
+
+/// What ADD goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where things are.
+    pub places: Places,
+    /// The pod's MTU, if it is not that of the default route.
+    pub mtu: Option<u32>,
+    /// Resolver settings for the pod, instead of the IPAM's.
+    pub dns: Option<Dns>,
+    /// Whether a pod may start without the data plane.
+    pub policy: Policy,
+}
+
+impl Places {
+    fn read(conf: &Node<'_>) -> Result<Self, FieldError> {
+        let data_dir = conf.get("ipam")?.map_or(Ok(None), |ipam| data_dir(&ipam))?;
+        Ok(Self::with(absolute(conf, "runDir")?, absolute(conf, "bpffs")?, data_dir))
+    }
+
+    /// Reads a configuration that may be broken: what it says wrongly counts as not said, because what was made
+    /// under it must still be taken apart.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
+        let conf = request.conf();
+        let usual = |e: FieldError| {
+            log::warn!("{e}; the usual place is assumed");
+            None
+        };
+        let data_dir = conf.get("ipam").and_then(|ipam| ipam.map_or(Ok(None), |ipam| data_dir(&ipam)));
+        Self::with(
+            absolute(&conf, "runDir").unwrap_or_else(usual),
+            absolute(&conf, "bpffs").unwrap_or_else(usual),
+            data_dir.unwrap_or_else(usual),
+        )
+    }
+
+    fn with(run_dir: Option<PathBuf>, bpffs: Option<PathBuf>, data_dir: Option<PathBuf>) -> Self {
+        let run_dir = run_dir.unwrap_or_else(|| RUN_DIR.into());
+        Self {
+            data_dir: data_dir.unwrap_or_else(|| run_dir.join("ipam")),
+            bpffs: bpffs.unwrap_or_else(|| Root::DEFAULT.into()),
+            run_dir,
+        }
+    }
+
+    /// Where the records of a network's attachments are.
+    #[must_use]
+    pub fn records(&self, network: &str) -> PathBuf {
+        self.run_dir.join("endpoints").join(Path::new(network))
+    }
+}
+
+impl Config {
+    /// Reads what ADD and STATUS need, and refuses what they cannot do.
+    pub fn parse(request: &Request) -> Result<Self, CniError> {
+        let conf = request.conf();
+        refuse_unsupported(&conf)?;
+        let mtu: Option<u32> = conf.field("mtu")?.filter(|mtu| *mtu != 0);
+        // The least that IPv4 needs, and what fits a packet's length field.
+        if let Some(mtu) = mtu.filter(|mtu| !(68..=65535).contains(mtu)) {
+            return Err(conf.field_error("mtu", format!("{mtu} is not between 68 and 65535")).into());
+        }
+        let policy = match conf.field::<String>("policy")?.as_deref() {
+            None | Some("none") => Policy::None,
+            Some("required") => Policy::Required,
+            Some(other) => {
+                let reason = format!("{other:?} is not one of \"none\", \"required\"");
+                return Err(conf.field_error("policy", reason).into());
+            }
+        };
+        // Any key counts, also an empty list: it is how a configuration says "no name servers".
+        let dns = conf.get("dns")?.filter(|dns| dns.value().as_object().is_none_or(|dns| !dns.is_empty()));
+        let dns = dns.map(|dns| dns.parse()).transpose()?;
+        Ok(Self { places: Places::read(&conf)?, mtu, dns, policy })
+    }
+}
+
+fn absolute(conf: &Node<'_>, key: &str) -> Result<Option<PathBuf>, FieldError> {
+    match conf.field::<PathBuf>(key)? {
+        Some(path) if !path.is_absolute() => Err(conf.field_error(key, "must be an absolute path")),
+        path => Ok(path),
+    }
+}
+
+fn refuse_unsupported(conf: &Node<'_>) -> Result<(), CniError> {
+    let refuse = |msg: String| Err(CniError::new(Code::UnsupportedField, msg));
+    if conf.get("prevResult")?.is_some() {
+        return refuse(
+            "prevResult: chained mode is not supported yet; caracal must be the first plugin of its list".to_owned(),
+        );
+    }
+    if let Some(runtime) = conf.get("runtimeConfig")? {
+        for capability in UNSUPPORTED_CAPABILITIES {
+            let Some(wanted) = runtime.get(capability)? else { continue };
+            let empty = match wanted.value() {
+                serde_json::Value::Array(list) => list.is_empty(),
+                serde_json::Value::Object(object) => object.is_empty(),
+                value => *value == "",
+            };
+            if !empty {
+                return refuse(format!("runtimeConfig.{capability}: {} is not supported yet", wanted.value()));
+            }
+        }
+    }
+    let ipam = conf.get("ipam")?.ok_or_else(|| conf.field_error("ipam", "is missing"))?;
+    let kind: String = ipam.require("type")?;
+    if kind == IPAM_TYPE {
+        return Ok(());
+    }
+    refuse(format!("ipam.type: {kind:?} is not supported yet; use {IPAM_TYPE:?}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+use caracal_ipam::protocol::{Args, Request, Version};
+use serde_json::{Value, json};
+
+use super::*;
+
+fn request(change: impl FnOnce(&mut Value)) -> Request {
+    let mut conf = json!({"cniVersion": "1.1.0", "name": "net", "type": "caracal",
+        "ipam": {"type": "caracal-ipam", "ranges": [[{"subnet": "10.0.0.0/24"}]]}});
+    change(&mut conf);
+    Request { version: Version::LATEST, network: "net".to_owned(), conf, args: Args::default(), path: Vec::new() }
+}
+
+fn refused(change: impl FnOnce(&mut Value)) -> (u32, String) {
+    let error = Config::parse(&request(change)).unwrap_err();
+    (error.code.into(), error.to_string())
+}
+
+#[test]
+fn defaults() {
+    let config = Config::parse(&request(|_| {})).unwrap();
+    let places = Places {
+        run_dir: "/run/caracal".into(),
+        bpffs: "/sys/fs/bpf/caracal".into(),
+        data_dir: "/run/caracal/ipam".into(),
+    };
+    assert_eq!(config, Config { places, mtu: None, dns: None, policy: Policy::None });
+    assert_eq!(config.places.records("net"), Path::new("/run/caracal/endpoints/net"));
+}
+
+#[test]
+fn everything_given() {
+    let config = Config::parse(&request(|conf| {
+        conf["mtu"] = json!(1400);
+        conf["dns"] = json!({"nameservers": []});
+        conf["policy"] = json!("required");
+        conf["bpffs"] = json!("/b");
+        conf["runDir"] = json!("/r");
+        conf["unknown"] = json!({"key": 1});
+        conf["runtimeConfig"] = json!({"portMappings": [], "io.kubernetes.cri.pod-annotations": {"a": "b"}});
+    }))
+    .unwrap();
+    let places = Places { run_dir: "/r".into(), bpffs: "/b".into(), data_dir: "/r/ipam".into() };
+    assert_eq!(config, Config { places, mtu: Some(1400), dns: Some(Dns::default()), policy: Policy::Required });
+    let config = Config::parse(&request(|conf| {
+        conf["mtu"] = json!(0);
+        conf["dns"] = json!({});
+        conf["ipam"]["dataDir"] = json!("/d");
+    }))
+    .unwrap();
+    assert_eq!((config.mtu, config.dns, config.places.data_dir), (None, None, "/d".into()));
+}
+
+#[test]
+fn what_is_not_supported_is_said_and_not_pretended() {
+    let (code, text) = refused(|conf| conf["prevResult"] = json!({"cniVersion": "1.1.0"}));
+    assert_eq!(code, 2);
+    assert!(text.starts_with("prevResult: chained mode is not supported yet"), "{text}");
+    let (code, text) = refused(|conf| conf["ipam"]["type"] = json!("host-local"));
+    assert_eq!(code, 2);
+    assert_eq!(text, "ipam.type: \"host-local\" is not supported yet; use \"caracal-ipam\"");
+    let wishes = [
+        ("portMappings", json!([{"hostPort": 80}])),
+        ("bandwidth", json!({"ingressRate": 1})),
+        ("mac", json!("02:00:00:00:00:01")),
+    ];
+    for (capability, wish) in wishes {
+        let (code, text) = refused(|conf| conf["runtimeConfig"] = json!({capability: wish}));
+        assert_eq!(code, 2);
+        assert!(text.starts_with(&format!("runtimeConfig.{capability}: ")), "{text}");
+    }
+}
+
+#[test]
+fn complaints_name_the_field() {
+    let bad = |change: fn(&mut Value)| {
+        let (code, text) = refused(change);
+        assert_eq!(code, 7, "{text}");
+        text
+    };
+    assert_eq!(bad(|conf| conf["ipam"] = Value::Null), "ipam: is missing");
+    assert_eq!(bad(|conf| conf["ipam"] = json!({})), "ipam.type: is missing");
+    assert_eq!(bad(|conf| conf["mtu"] = json!(67)), "mtu: 67 is not between 68 and 65535");
+    assert!(bad(|conf| conf["mtu"] = json!("big")).starts_with("mtu: invalid type"));
+    assert_eq!(bad(|conf| conf["policy"] = json!("maybe")), "policy: \"maybe\" is not one of \"none\", \"required\"");
+    assert_eq!(bad(|conf| conf["runDir"] = json!("run")), "runDir: must be an absolute path");
+    assert!(bad(|conf| conf["dns"] = json!("10.0.0.10")).starts_with("dns: "));
+    assert_eq!(bad(|conf| conf["runtimeConfig"] = json!([])), "runtimeConfig: must be an object");
+}
+
+#[test]
+fn places_are_found_in_a_broken_configuration() {
+    let of = |change: fn(&mut Value)| Places::of(&request(change));
+    assert_eq!(of(|conf| conf["ipam"] = json!("broken")).data_dir, Path::new("/run/caracal/ipam"));
+    assert_eq!(of(|conf| conf["runDir"] = json!(7)).run_dir, Path::new("/run/caracal"));
+    let places = of(|conf| {
+        conf["ipam"] = json!("broken");
+        conf["bpffs"] = json!("relative");
+        conf["runDir"] = json!("/r");
+    });
+    assert_eq!((places.run_dir, places.data_dir), ("/r".into(), "/r/ipam".into()));
+    assert_eq!(places.bpffs, Path::new("/sys/fs/bpf/caracal"));
+    let places = of(|conf| {
+        conf["prevResult"] = json!("anything");
+        conf["ipam"] = json!({"type": "other", "dataDir": "/d"});
+        conf["runDir"] = json!("/r");
+    });
+    assert_eq!((places.run_dir, places.data_dir), ("/r".into(), "/d".into()));
+}

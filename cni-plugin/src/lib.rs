@@ -1,0 +1,28 @@
+//! The CNI plugin that kubelet runs, as a library: `main.rs` only starts it.
+//!
+//! One call is one process: it starts, does one verb and ends, in a few milliseconds. So everything here is synchronous,
+//! and no program is run.
+//!
+//! * [`config`]: what a network configuration asks for.
+//! * [`identity`]: how an attachment's link is called.
+//! * [`record`]: what is kept about an attachment, so that it can be taken apart.
+//! * [`wiring`]: what a pod's link, addresses and routes are; pure.
+//! * [`netlink`], [`sysctl`], [`netns`]: the kernel.
+//! * [`dataplane`]: the eBPF programs.
+//! * [`verbs`]: ADD, DEL, CHECK, GC and STATUS, made of these.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod dataplane;
+pub mod identity;
+pub mod netlink;
+pub mod netns;
+pub mod record;
+pub mod sysctl;
+pub mod verbs;
+pub mod wiring;
+
+mod error;
+
+pub use error::Error;

@@ -1,0 +1,193 @@
+//! How a pod is wired: pure, from a plan to the changes that make it true and to the result that tells of it.
+//!
+//! A pod and the host are the two ends of a cable, and nothing else is on it. So the pod's addresses stand alone (/32, /128),
+//! everything it sends goes to the host, whose hardware address it knows for good under a link-local address
+//! that nobody needs to have; and the host knows the pod's. There is no ARP, no neighbour discovery and no address
+//! detection to wait for.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use caracal_ipam::protocol::{AddResult, Dns, Interface, Ip, Route};
+use ipnetwork::IpNetwork;
+use nix::errno::Errno;
+
+use crate::{
+    identity::Identity,
+    netlink::{Batch, LinkSettings, RouteSpec, address_add, link_settings, link_up, neighbour_add, route_add},
+};
+
+/// The host, as pods address it.
+pub const GATEWAY4: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
+/// The host, as pods address it.
+pub const GATEWAY6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+
+const SCOPE_LINK: u8 = 253;
+
+/// `rp_filter` that asks only whether the source is reachable at all. Strict filtering would judge packets by the
+/// routing table although the data plane decides where they go, and drops replies of pods with several
+/// interfaces. The kernel takes the larger of this and the value for all links, so 0 would not loosen anything.
+const RP_FILTER_LOOSE: i32 = 2;
+
+/// All that is to be known about a pod's wiring.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Names and hardware addresses of the pair.
+    pub identity: Identity,
+    /// The pod's end, in the pod.
+    pub ifname: String,
+    /// Of both ends.
+    pub mtu: u32,
+    /// One address of each family, or of one.
+    pub addresses: Vec<IpAddr>,
+    /// Routes in the pod.
+    pub routes: Vec<PodRoute>,
+    /// Whose link it is, for people who list links.
+    pub alias: Option<String>,
+    /// Whether the kernel speaks IPv6.
+    pub has_ipv6: bool,
+}
+
+/// A route in the pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodRoute {
+    /// As the result tells of it.
+    pub route: Route,
+    /// Nobody asked for it, so one that the pod has from another interface is as good.
+    pub implied: bool,
+}
+
+/// The gateway of an address's family.
+#[must_use]
+pub fn gateway(ip: IpAddr) -> IpAddr {
+    if ip.is_ipv4() { GATEWAY4.into() } else { GATEWAY6.into() }
+}
+
+/// The address and nothing around it.
+#[must_use]
+pub fn alone(ip: IpAddr) -> IpNetwork {
+    ip.into()
+}
+
+/// The routes of a pod with `addresses`: those configured, and where they have no default route, one of ours. Whatever a
+/// configured route calls its gateway, the next hop is the host: nobody else is on the cable.
+#[must_use]
+pub fn pod_routes(addresses: &[IpAddr], configured: &[Route]) -> Vec<PodRoute> {
+    let has_family = |v4: bool| addresses.iter().any(|ip| ip.is_ipv4() == v4);
+    let configured = configured.iter().filter(|route| has_family(route.dst.is_ipv4())).map(|route| {
+        let gw = (route.scope != Some(SCOPE_LINK)).then(|| gateway(route.dst.ip()));
+        PodRoute { route: Route { gw, ..route.clone() }, implied: false }
+    });
+    let mut routes: Vec<_> = configured.collect();
+    for ip in addresses {
+        let any = if ip.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { IpAddr::from(Ipv6Addr::UNSPECIFIED) };
+        let is_default = |route: &Route| route.dst.prefix() == 0 && route.dst.is_ipv4() == ip.is_ipv4();
+        if let Ok(dst) = IpNetwork::new(any, 0)
+            && !routes.iter().any(|PodRoute { route, .. }| is_default(route) && route.table.is_none())
+        {
+            routes.push(PodRoute { route: Route { gw: Some(gateway(*ip)), ..Route::to(dst) }, implied: true });
+        }
+    }
+    routes
+}
+
+impl Plan {
+    /// What is to be done on the host, to the link numbered `index`.
+    ///
+    /// IPv4 is forwarded by link, so the host need not be a router elsewhere. The link gets no link-local address: the
+    /// pod does not use it, and its duplicate detection would be the first thing on the cable.
+    #[must_use]
+    pub fn host_batch(&self, index: u32) -> Batch {
+        let settings =
+            LinkSettings { alias: self.alias.clone(), ipv4: (1, RP_FILTER_LOOSE), no_link_local: self.has_ipv6 };
+        let mut batch = Batch::from_iter([link_settings(index, &settings), link_up(index)]);
+        for ip in &self.addresses {
+            batch.push(neighbour_add(index, *ip, self.identity.pod_mac));
+            batch.push(route_add(&RouteSpec::new(alone(*ip), index)));
+        }
+        batch
+    }
+
+    /// What is to be done in the pod, to the link numbered `index`. Then come the routes, one request
+    /// each, from the position that is given with it.
+    ///
+    /// A pod without an IPv6 address gets no link-local one either, which would only have it look for routers.
+    pub fn pod_batch(&self, index: u32) -> (Batch, usize) {
+        let mut batch = Batch::default();
+        if self.has_ipv6 && self.addresses.iter().all(IpAddr::is_ipv4) {
+            batch.push(link_settings(index, &LinkSettings { no_link_local: true, ..LinkSettings::default() }));
+        }
+        batch.push(link_up(index));
+        for ip in &self.addresses {
+            batch.push(address_add(index, *ip));
+            batch.push(neighbour_add(index, gateway(*ip), self.identity.host_mac));
+        }
+        let first_route = batch.len();
+        for PodRoute { route, implied } in &self.routes {
+            let Route { dst, gw, mtu, advmss, priority, table, scope: _ } = *route;
+            let request = route_add(&RouteSpec { dst, index, gateway: gw, mtu, advmss, priority, table });
+            batch.push(if *implied { request.or(Errno::EEXIST) } else { request });
+        }
+        (batch, first_route)
+    }
+
+    /// What the runtime is told. The host's end comes first, so that plugins after us find it.
+    #[must_use]
+    pub fn result(&self, netns: &str, dns: Dns) -> AddResult {
+        let host = Interface {
+            name: self.identity.host_ifname.clone(),
+            mac: Some(self.identity.host_mac.to_string()),
+            mtu: Some(self.mtu),
+            sandbox: None,
+        };
+        let pod = Interface {
+            name: self.ifname.clone(),
+            mac: Some(self.identity.pod_mac.to_string()),
+            mtu: Some(self.mtu),
+            sandbox: Some(netns.to_owned()),
+        };
+        let ip = |ip: &IpAddr| Ip { interface: Some(1), gateway: Some(gateway(*ip)), ..Ip::new(alone(*ip)) };
+        AddResult {
+            interfaces: vec![host, pod],
+            ips: self.addresses.iter().map(ip).collect(),
+            routes: self.routes.iter().map(|route| route.route.clone()).collect(),
+            dns,
+            ..AddResult::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(addresses: &[&str], configured: &[Route]) -> Vec<String> {
+        let addresses: Vec<_> = addresses.iter().map(|ip| ip.parse().unwrap()).collect();
+        let text = |PodRoute { route, implied }: PodRoute| {
+            let gw = route.gw.map_or_else(|| "link".to_owned(), |gw| gw.to_string());
+            format!("{} {gw}{}", route.dst, if implied { " implied" } else { "" })
+        };
+        pod_routes(&addresses, configured).into_iter().map(text).collect()
+    }
+
+    fn route(dst: &str) -> Route {
+        Route::to(dst.parse().unwrap())
+    }
+
+    #[test]
+    fn every_family_has_a_default_route() {
+        assert_eq!(routes(&["10.0.0.2"], &[]), ["0.0.0.0/0 169.254.1.1 implied"]);
+        assert_eq!(routes(&["10.0.0.2", "fd00::2"], &[]), ["0.0.0.0/0 169.254.1.1 implied", "::/0 fe80::1 implied"]);
+    }
+
+    #[test]
+    fn configured_routes_lead_to_the_host_and_replace_the_implied() {
+        let gw = Some("10.9.9.9".parse().unwrap());
+        let configured = [
+            Route { gw, ..route("0.0.0.0/0") },
+            Route { scope: Some(SCOPE_LINK), ..route("10.8.0.0/16") },
+            Route { table: Some(7), ..route("::/0") },
+        ];
+        assert_eq!(routes(&["10.0.0.2"], &configured), ["0.0.0.0/0 169.254.1.1", "10.8.0.0/16 link"]);
+        assert_eq!(routes(&["fd00::2"], &configured), ["::/0 fe80::1", "::/0 fe80::1 implied"]);
+    }
+}

@@ -1,0 +1,67 @@
+//! What can go wrong with addresses.
+
+use std::{io, net::IpAddr, path::PathBuf};
+
+use crate::{
+    Attachment,
+    protocol::{CniError, Code},
+};
+
+/// An allocation, release or check that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of the store failed.
+    #[error("{action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The attachment holds addresses already.
+    #[error("{0} has addresses already; a second ADD needs a DEL before it")]
+    Duplicate(Attachment),
+    /// A set of ranges is used up.
+    #[error("no IP addresses available in range set {set}: {used} in use of {size}")]
+    Exhausted {
+        /// The set's ranges.
+        set: String,
+        /// How many addresses it has, gateways left out.
+        size: u128,
+        /// How many of them are held.
+        used: usize,
+    },
+    /// A requested address is a gateway.
+    #[error("requested IP address {0} is a gateway")]
+    Gateway(IpAddr),
+    /// A requested address is held by somebody else.
+    #[error("requested IP address {0} is in use")]
+    InUse(IpAddr),
+    /// A requested address has no set to come from.
+    #[error("requested IP address {0} is in no range, or its range set serves another requested address")]
+    NoSuchRange(IpAddr),
+    /// The attachment holds no address.
+    #[error("{0} holds no address")]
+    NotHeld(Attachment),
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+impl From<Error> for CniError {
+    fn from(error: Error) -> Self {
+        let code = match error {
+            Error::Io { .. } => Code::Io,
+            Error::Duplicate(_) => Code::Duplicate,
+            Error::Exhausted { .. } | Error::Gateway(_) | Error::InUse(_) | Error::NoSuchRange(_) => Code::NoAddress,
+            Error::NotHeld(_) => Code::CheckFailed,
+        };
+        Self::new(code, error.to_string())
+    }
+}

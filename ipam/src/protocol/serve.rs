@@ -1,0 +1,202 @@
+//! From the process's environment and standard input to its standard output and exit code.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    io::{self, Read, Write},
+    panic,
+    process::{self, ExitCode},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use log::LevelFilter;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{AddResult, Args, CniError, Code, Env, Request, Target, Verb, Version, request::declared_version};
+use crate::{Attachment, json::Node};
+
+/// What a plugin does. Configuration and environment have been read and checked as far as the specification goes.
+pub trait Plugin {
+    /// What to tell a person who calls the plugin by hand.
+    const ABOUT: &'static str;
+
+    /// Attaches a container. Undoes what it did if it fails.
+    fn add(&self, request: &Request, target: &Target) -> Result<AddResult, CniError>;
+
+    /// Detaches a container; success if there is nothing to detach.
+    fn del(&self, request: &Request, target: &Target) -> Result<(), CniError>;
+
+    /// Verifies that what ADD made is still there.
+    fn check(&self, request: &Request, target: &Target) -> Result<(), CniError>;
+
+    /// Releases everything of the network that belongs to none of `valid`.
+    fn gc(&self, request: &Request, valid: &BTreeSet<Attachment>) -> Result<(), CniError>;
+
+    /// Says whether ADD could be served now.
+    fn status(&self, request: &Request) -> Result<(), CniError>;
+}
+
+/// Runs `plugin` once, as the process's environment says.
+pub fn serve(plugin: &impl Plugin) -> ExitCode {
+    panic::set_hook(Box::new(|info| {
+        let error = CniError::new(Code::Internal, format!("internal error: {info}").replace('\n', " "))
+            .with_details("this is a fault of the plugin, not of the configuration; please report it");
+        eprintln!("{error}");
+        print(&error.document(Version::LATEST));
+        process::exit(1);
+    }));
+    let printed = match answer(plugin, |name| std::env::var_os(name), io::stdin()) {
+        Ok(Answer::Nothing) => true,
+        Ok(Answer::About(text)) => {
+            eprintln!("{text}");
+            true
+        }
+        Ok(Answer::Document(document)) => print(&document),
+        Err(Failure { version, error }) => {
+            log::error!("{error}");
+            print(&error.document(version));
+            false
+        }
+    };
+    if printed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What goes to standard output of a plugin that succeeded.
+#[derive(Debug)]
+enum Answer {
+    Nothing,
+    /// For a person, so to standard error.
+    About(String),
+    Document(Value),
+}
+
+/// An error and the version in which to say so.
+#[derive(Debug)]
+struct Failure {
+    version: Version,
+    error: CniError,
+}
+
+impl From<CniError> for Failure {
+    fn from(error: CniError) -> Self {
+        Self { version: Version::LATEST, error }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VersionDocument {
+    cni_version: &'static str,
+    supported_versions: [&'static str; Version::ALL.len()],
+}
+
+fn answer<P: Plugin>(plugin: &P, var: impl Fn(&str) -> Option<OsString>, stdin: impl Read) -> Result<Answer, Failure> {
+    let Some(env) = Env::read(var)? else {
+        let versions = Version::ALL.map(Version::text).join(", ");
+        return Ok(Answer::About(format!("{}\nCNI protocol versions supported: {versions}", P::ABOUT)));
+    };
+    if env.verb == Verb::Version {
+        let versions = Version::ALL.map(Version::text);
+        let document = VersionDocument { cni_version: Version::LATEST.text(), supported_versions: versions };
+        return Ok(Answer::Document(to_value(&document)?));
+    }
+    let conf = read_conf(stdin)?;
+    let version = declared_version(&conf)?;
+    let in_version = |error| Failure { version, error };
+    start_log(&conf);
+    dispatch(plugin, env, conf).map_err(in_version)
+}
+
+fn dispatch(plugin: &impl Plugin, env: Env, conf: Value) -> Result<Answer, CniError> {
+    let Env { verb, attachment, netns, own_netns_allowed, args, path } = env;
+    let args = match (verb, Args::parse(&args)) {
+        (_, Ok(args)) => args,
+        // What ADD refused was never attached, so nothing that DEL has to do depends on it.
+        (Verb::Del, Err(e)) => {
+            log::warn!("ignored: {e}");
+            Args::default()
+        }
+        (_, Err(e)) => return Err(e),
+    };
+    let request = Request::new(conf, args, path)?;
+    let target = attachment.map(|attachment| Target { attachment, netns, own_netns_allowed });
+    match (verb, target) {
+        (Verb::Add, Some(target)) => {
+            let result = plugin.add(&request, &target)?;
+            return Ok(Answer::Document(to_value(&result.in_version(request.version))?));
+        }
+        (Verb::Del, Some(target)) => plugin.del(&request, &target)?,
+        (Verb::Check, Some(target)) => {
+            request.needs("CHECK", Version::V0_4_0)?;
+            plugin.check(&request, &target)?;
+        }
+        (Verb::Gc, None) => {
+            request.needs("GC", Version::V1_1_0)?;
+            plugin.gc(&request, &valid_attachments(&request.conf())?)?;
+        }
+        (Verb::Status, None) => {
+            request.needs("STATUS", Version::V1_1_0)?;
+            plugin.status(&request)?;
+        }
+        (verb, _) => unreachable!("{verb:?}: Env::read has the attachment of exactly the verbs that need one"),
+    }
+    Ok(Answer::Nothing)
+}
+
+fn read_conf(mut stdin: impl Read) -> Result<Value, CniError> {
+    let mut bytes = Vec::with_capacity(4096);
+    stdin
+        .read_to_end(&mut bytes)
+        .map_err(|e| CniError::new(Code::Io, format!("network configuration on standard input: {e}")))?;
+    let conf: Value = serde_json::from_slice(&bytes)
+        .map_err(|e| CniError::new(Code::Decode, format!("network configuration on standard input: {e}")))?;
+    if conf.is_object() { Ok(conf) } else { Err(Node::root(&conf).error("must be an object").into()) }
+}
+
+/// Logs go where runtimes collect them, at the level the configuration asks for. A level that is none is worth a
+/// complaint but no pod.
+fn start_log(conf: &Value) {
+    let wanted = &conf["logLevel"];
+    let level = wanted.as_str().map_or(Ok(LevelFilter::Warn), str::parse);
+    // A second start in one process, as tests do, keeps the first logger.
+    let _ = env_logger::Builder::new().filter_level(level.as_ref().copied().unwrap_or(LevelFilter::Warn)).try_init();
+    if level.is_err() || !(wanted.is_null() || wanted.is_string()) {
+        log::warn!("logLevel: {wanted} is not one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\"");
+    }
+}
+
+/// The attachments that GC must spare. Their list must be there: without it everything would go.
+fn valid_attachments(conf: &Node<'_>) -> Result<BTreeSet<Attachment>, CniError> {
+    const KEY: &str = "cni.dev/valid-attachments";
+    let list = conf.get(KEY)?.ok_or_else(|| conf.field_error(KEY, "is missing"))?;
+    let mut valid = BTreeSet::new();
+    for entry in list.elements()? {
+        let (id, ifname): (String, String) = (entry.require("containerID")?, entry.require("ifname")?);
+        match Attachment::new(&id, &ifname) {
+            Ok(attachment) => _ = valid.insert(attachment),
+            Err(e) => log::warn!("{KEY}: {e}; this plugin cannot have made such an attachment"),
+        }
+    }
+    Ok(valid)
+}
+
+fn to_value(document: &impl Serialize) -> Result<Value, CniError> {
+    serde_json::to_value(document).map_err(|e| CniError::new(Code::Internal, format!("rendering the result: {e}")))
+}
+
+/// Whether standard output has had its document.
+static PRINTED: AtomicBool = AtomicBool::new(false);
+
+/// Prints the one document of this process; false if it did not arrive.
+fn print(document: &impl Serialize) -> bool {
+    if PRINTED.swap(true, Ordering::SeqCst) {
+        return false;
+    }
+    let Ok(mut text) = serde_json::to_vec_pretty(document) else { return false };
+    text.push(b'\n');
+    io::stdout().write_all(&text).is_ok()
+}
+
+#[cfg(test)]
+mod tests;

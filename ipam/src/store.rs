@@ -1,0 +1,162 @@
+//! Who holds which address, as files.
+//!
+//! ```text
+//! <dir>/10.244.0.5                         an address that is held
+//! <dir>/attachments/<containerID>:<ifname> the entry of an attachment: its name, then the addresses it wants
+//! <dir>/released/<period>                  addresses given back in that period, in order
+//! <dir>/cursor/<set>                       the address that range set handed out last
+//! ```
+//!
+//! An entry and the addresses it holds are **one inode under several names**. That an address belongs to an attachment
+//! is the fact that both names lead to the same inode; the text in it is only where to look.
+//!
+//! *Claiming.* The entry is written in full without a name (`O_TMPFILE`), locked, and then given its names with
+//! `link(2)`, which fails if the name exists: first the entry's, then one per address. Two who want an address cannot
+//! both win, and nobody sees a half-written file. An address is appended to the entry before it is linked.
+//!
+//! *Releasing.* With the entry locked, each address that leads to the entry's inode is noted as given back and
+//! unlinked, and the entry last. Only who holds the entry's lock removes names of its inode, so nothing can change
+//! between looking at an address and unlinking it. No lock is shared between attachments.
+//!
+//! *Killed at any instruction.* The lock and a nameless inode go with the process. Whatever names the inode has, the
+//! entry's is among them and says where the others are, so releasing again finishes the work: nothing leaks. An address
+//! has at most one inode, so it is never held twice. A note about an address that was not unlinked after all
+//! costs that address a place in the queue, no more.
+//!
+//! Nothing is synced: the store outlives processes, not the machine, and a crash of the machine ends all sandboxes. On a
+//! `dataDir` that survives it, what is left over is released by the runtime's DEL or GC, addresses whose entry was lost
+//! included: they have a single name, which no other address ever has.
+//!
+//! `released` and `cursor` are hints about order. Losing them, or two who write them at once, cannot hand
+//! out an address twice.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File, OpenOptions},
+    io::{self, ErrorKind, Read},
+    net::IpAddr,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::{Attachment, Error};
+
+mod cooling;
+mod entry;
+mod fault;
+mod orphans;
+
+pub use cooling::Cooldown;
+pub(crate) use entry::Entry;
+#[cfg(test)]
+pub(crate) use fault::test::kill_after;
+
+const ATTACHMENTS: &str = "attachments";
+const CURSOR: &str = "cursor";
+const RELEASED: &str = "released";
+
+/// Length of a cursor file: the longest address fits, and a shorter one leaves nothing of it behind.
+const CURSOR_LEN: usize = 40;
+
+/// The store of one network.
+#[derive(Clone, Debug)]
+pub struct Store {
+    dir: PathBuf,
+    cooldown: Cooldown,
+}
+
+impl Store {
+    /// The store in `dir`, which need not exist yet.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), cooldown: Cooldown::default() }
+    }
+
+    /// The same store with another rule for how long addresses rest.
+    #[must_use]
+    pub fn with_cooldown(self, cooldown: Cooldown) -> Self {
+        Self { cooldown, ..self }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Every address that is held, by whatever file: what cannot be understood is nobody else's either.
+    pub fn taken(&self) -> Result<HashSet<IpAddr>, Error> {
+        Ok(self.names("")?.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// Every attachment with an entry.
+    pub fn attachments(&self) -> Result<Vec<Attachment>, Error> {
+        Ok(self.names(ATTACHMENTS)?.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    fn names(&self, sub: &str) -> Result<Vec<String>, Error> {
+        let dir = self.dir.join(sub);
+        let listing = match fs::read_dir(&dir) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            listing => listing.map_err(Error::io("listing", &dir))?,
+        };
+        let names = listing.map(|item| item.map(|item| item.file_name().to_string_lossy().into_owned()));
+        names.collect::<Result<_, _>>().map_err(Error::io("listing", &dir))
+    }
+
+    /// The address that range set number `set` handed out last.
+    pub(crate) fn cursor(&self, set: usize) -> Option<IpAddr> {
+        let mut text = String::with_capacity(CURSOR_LEN);
+        File::open(self.cursor_path(set)).ok()?.take(CURSOR_LEN as u64).read_to_string(&mut text).ok()?;
+        text.trim().parse().ok()
+    }
+
+    /// Remembers the address that range set number `set` handed out last.
+    pub(crate) fn set_cursor(&self, set: usize, ip: IpAddr) {
+        fault::point();
+        let path = self.cursor_path(set);
+        let text = format!("{:<width$}\n", ip.to_string(), width = CURSOR_LEN - 1);
+        let written = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        if let Err(e) = written.and_then(|file| file.write_all_at(text.as_bytes(), 0)) {
+            log::warn!("{}: {e}; addresses may come back sooner", path.display());
+        }
+    }
+
+    fn cursor_path(&self, set: usize) -> PathBuf {
+        self.dir.join(CURSOR).join(set.to_string())
+    }
+
+    fn address_path(&self, ip: IpAddr) -> PathBuf {
+        self.dir.join(ip.to_string())
+    }
+
+    fn entry_path(&self, attachment: &Attachment) -> PathBuf {
+        self.dir.join(ATTACHMENTS).join(attachment.to_string())
+    }
+
+    /// Makes the directories, the one that entries are made in last: where it is, they all are.
+    fn create_dirs(&self) -> Result<(), Error> {
+        for sub in [CURSOR, RELEASED, ATTACHMENTS] {
+            fault::point();
+            let dir = self.dir.join(sub);
+            fs::create_dir_all(&dir).map_err(Error::io("creating", &dir))?;
+        }
+        Ok(())
+    }
+}
+
+/// One address to a line.
+fn lines(addresses: &[IpAddr]) -> String {
+    addresses.iter().flat_map(|ip| [ip.to_string(), "\n".to_owned()]).collect()
+}
+
+/// Whether something was there to be done; a file that is already gone is nothing to be done.
+fn found(outcome: io::Result<()>) -> io::Result<bool> {
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests;

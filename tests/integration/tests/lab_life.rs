@@ -1,0 +1,102 @@
+//! Agents that come, go and are replaced; pods that come and go. What keeps working, and what is left.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::Duration,
+};
+
+use caracal_integration::Cluster;
+use caracal_lab::{Node, Pod, Site, in_netns};
+
+/// A TCP connection from pod `a` to an echo server, kept open over what happens in between.
+struct Connection {
+    stream: TcpStream,
+}
+
+impl Connection {
+    fn open(from: &Pod, to: SocketAddr) -> Self {
+        let stream = in_netns(from.netns(), || TcpStream::connect_timeout(&to, Duration::from_secs(3)));
+        let mut stream = stream.unwrap().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+        // The server speaks first.
+        let mut greeting = [0; 4096];
+        assert!(stream.read(&mut greeting).unwrap() > 0);
+        Self { stream }
+    }
+
+    fn echo(&mut self, text: &[u8]) {
+        self.stream.write_all(text).unwrap();
+        let mut answer = vec![0; text.len()];
+        self.stream.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, text);
+    }
+}
+
+#[test]
+fn connections_survive_the_agent_being_killed_and_replaced() {
+    let mut cluster = Cluster::start("replaced", 1).unwrap();
+    let [a, b] = ["a", "b"].map(|name| cluster.node("n1").pod(name).unwrap());
+    let _server = b.serve(&["tcp/80"]).unwrap();
+    let mut connection = Connection::open(&a, (b.ip4(), 80).into());
+    connection.echo(b"before");
+    let new_flows = cluster.counted("n1", "new_flow").unwrap();
+    cluster.kill_agents().unwrap();
+    connection.echo(b"without an agent");
+
+    let c = cluster.node("n1").pod("c").unwrap();
+    a.ping(c.ip4()).unwrap();
+    cluster.add_agent("n1").unwrap();
+    connection.echo(b"with another agent, and other programs");
+    // Only the ping was new: the flow was kept over both.
+    assert_eq!(cluster.counted("n1", "new_flow").unwrap() - new_flows, 1);
+    cluster.end().unwrap();
+}
+
+#[test]
+fn pods_made_before_any_agent_talk_and_go_on_talking() {
+    let mut cluster = Cluster::without_agents("before", 1).unwrap();
+    let [a, b] = ["a", "b"].map(|name| cluster.node("n1").pod(name).unwrap());
+    a.ping(b.ip4()).unwrap();
+    a.ping(b.ip6()).unwrap();
+    cluster.add_agent("n1").unwrap();
+    let c = cluster.node("n1").pod("c").unwrap();
+    for (from, to) in [(&a, &b), (&a, &c), (&c, &a)] {
+        from.ping(to.ip4()).unwrap();
+        from.ping(to.ip6()).unwrap();
+    }
+    cluster.end().unwrap();
+}
+
+#[test]
+fn a_second_agent_is_refused() {
+    let mut cluster = Cluster::start("second", 1).unwrap();
+    let refused = cluster.add_agent("n1").unwrap_err();
+    assert!(format!("{refused:#}").contains("another caracal-agent"), "{refused:#}");
+    cluster.end().unwrap();
+}
+
+#[test]
+fn deleting_pods_leaves_nothing() {
+    let cluster = Cluster::start("nothing", 1).unwrap();
+    let node = cluster.node("n1");
+    let before = traces(node);
+    let pods = ["a", "b", "c"].map(|name| node.pod(name).unwrap());
+    pods[0].ping(pods[1].ip4()).unwrap();
+    pods[0].ping(pods[2].ip6()).unwrap();
+    assert_ne!(traces(node), before);
+    for pod in pods {
+        pod.delete().unwrap();
+    }
+    assert_eq!(traces(node), before);
+    assert_eq!(cluster.ctl("n1", "pods").unwrap(), serde_json::json!([]));
+    assert_eq!(cluster.ctl("n1", "flows").unwrap(), serde_json::json!([]));
+    cluster.end().unwrap();
+}
+
+/// Everything a pod could leave on its node.
+fn traces(node: &Node) -> String {
+    let script = "ls /sys/fs/bpf/caracal/v1/links; find /run/caracal -type f | grep -v agent.lock; \
+                  ip -o link | cut -d: -f2; ip route; ip -6 route; ip neigh show nud permanent; ls /run/netns";
+    node.run("sh", ["-c", script]).unwrap()
+}

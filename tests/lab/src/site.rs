@@ -1,0 +1,120 @@
+//! What nodes, clients and pods have in common: a place on the network where programs run.
+
+use std::{
+    ffi::OsStr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    capture::Capture,
+    machine::Machine,
+    namespaces::{NetNs, in_netns},
+    process::{Command, Process},
+    traffic::{self, Listen, Ping, PingError, Pong, Reply, Request},
+};
+
+/// The lab's own binary, as it is found in the `PATH` of every machine.
+const LAB: &str = "caracal-lab";
+
+/// More than the requests themselves are given.
+const STARTED_WITHIN: Duration = Duration::from_secs(10);
+
+/// A place on the network where programs run.
+pub trait Site {
+    /// The machine it is, or is on.
+    fn machine(&self) -> &Machine;
+
+    /// Its network namespace.
+    fn netns(&self) -> &NetNs;
+
+    /// Its addresses, IPv4 before IPv6.
+    fn addresses(&self) -> &[IpAddr];
+
+    /// What messages call it: `n1`, or `n1/a` for a pod.
+    fn label(&self) -> &str {
+        self.netns().label()
+    }
+
+    /// Its IPv4 address.
+    ///
+    /// # Panics
+    /// If it has none.
+    fn ip4(&self) -> Ipv4Addr {
+        let found = self.addresses().iter().find_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None });
+        found.unwrap_or_else(|| panic!("{} has no IPv4 address", self.label()))
+    }
+
+    /// Its IPv6 address.
+    ///
+    /// # Panics
+    /// If it has none.
+    fn ip6(&self) -> Ipv6Addr {
+        let found = self.addresses().iter().find_map(|ip| if let IpAddr::V6(ip) = ip { Some(*ip) } else { None });
+        found.unwrap_or_else(|| panic!("{} has no IPv6 address", self.label()))
+    }
+
+    /// A program to run here: in all namespaces of the machine and in its cgroup, and for a pod in its network namespace.
+    ///
+    /// `program` is looked up in the machine's `PATH`, which begins with the directory of this workspace's binaries.
+    fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        Command::new(self.machine().clone(), self.netns().clone(), program)
+    }
+
+    /// Runs a program that must succeed, and gives its standard output.
+    fn run<S: AsRef<OsStr>>(&self, program: impl AsRef<OsStr>, args: impl IntoIterator<Item = S>) -> Result<String> {
+        self.command(program).args(args).run()
+    }
+
+    /// Starts echo servers, such as `tcp/8080`. They listen when this returns, and end when the process is dropped.
+    fn serve(&self, listens: &[&str]) -> Result<Process> {
+        for listen in listens {
+            listen.parse::<Listen>().map_err(anyhow::Error::msg)?;
+        }
+        let server = self.command(LAB).args(["serve", "--name", self.label()]).args(listens).spawn()?;
+        server.wait_for_log(traffic::serve::READY, STARTED_WITHIN)?;
+        Ok(server)
+    }
+
+    /// Sends `payload` to an echo server by TCP, and gives what it says.
+    fn tcp_roundtrip(&self, to: impl Into<SocketAddr>, payload: &[u8]) -> Result<Reply, traffic::Error> {
+        self.roundtrip(&Request::tcp(to), payload)
+    }
+
+    /// Sends `payload` to an echo server by UDP, and gives what it says.
+    fn udp_roundtrip(&self, to: impl Into<SocketAddr>, payload: &[u8]) -> Result<Reply, traffic::Error> {
+        self.roundtrip(&Request::udp(to), payload)
+    }
+
+    /// Makes a request to an echo server, in a process of its own: socket programs of the node see it.
+    fn roundtrip(&self, request: &Request, payload: &[u8]) -> Result<Reply, traffic::Error> {
+        let of_lab = |error| traffic::Error::of_lab(self.label(), &error);
+        let input = traffic::encode_request(request, payload).map_err(|error| of_lab(error.into()))?;
+        let client = self.command(LAB).arg("roundtrip").stdin(input).timeout(request.timeout + STARTED_WITHIN);
+        traffic::decode_outcome(client.run_bytes().map_err(of_lab)?.as_slice())
+    }
+
+    /// Sends an ICMP or ICMPv6 echo request and waits for the answer.
+    fn ping(&self, to: impl Into<IpAddr>) -> Result<Pong, PingError> {
+        self.ping_with(&Ping::new(to))
+    }
+
+    /// As [`Self::ping`], with everything that a ping can have.
+    fn ping_with(&self, ping: &Ping) -> Result<Pong, PingError> {
+        let sent = in_netns(self.netns(), || traffic::ping(ping));
+        sent.unwrap_or_else(|source| Err(PingError::Io { to: ping.to, step: "enter the network namespace", source }))
+    }
+
+    /// Sends a frame exactly as given, Ethernet header included, out of interface `ifname`.
+    fn send_frame(&self, ifname: &str, frame: &[u8]) -> Result<()> {
+        let sent = in_netns(self.netns(), || traffic::send_frame(ifname, frame)).flatten();
+        sent.with_context(|| format!("sending a frame out of {ifname} of {}", self.label()))
+    }
+
+    /// Captures what goes over interface `ifname` from now on.
+    fn capture(&self, ifname: &str) -> Result<Capture> {
+        Capture::start(self.netns(), ifname)
+    }
+}
