@@ -8,10 +8,9 @@ mod link;
 mod tc;
 mod xdp;
 
+/// What can be attached to.
+pub use aya::programs::{CgroupSockAddrAttachType, XdpMode};
 pub use cgroup::cgroup;
 pub use link::unpin;
 pub use tc::{Direction, Method, detach_tc, tc};
 pub use xdp::xdp;
-
-/// What can be attached to.
-pub use aya::programs::{CgroupSockAddrAttachType, XdpMode};

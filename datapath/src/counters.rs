@@ -25,9 +25,8 @@ pub fn read(root: &Root) -> Result<Vec<Count>, Error> {
     let slots = Hook::ALL.iter().flat_map(|&hook| Reason::ALL.iter().map(move |&reason| (hook, reason)));
     slots
         .map(|(hook, reason)| {
-            let per_cpu = array
-                .get(&counter_slot(hook, reason), 0)
-                .map_err(Error::map(map::COUNTERS, "read a slot"))?;
+            let per_cpu =
+                array.get(&counter_slot(hook, reason), 0).map_err(Error::map(map::COUNTERS, "read a slot"))?;
             let total = per_cpu.iter().fold(Counter::default(), |sum, cpu| Counter {
                 packets: sum.packets + cpu.packets,
                 bytes: sum.bytes + cpu.bytes,

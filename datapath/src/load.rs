@@ -140,6 +140,5 @@ fn remove_if_there(path: &Path) -> Result<(), Error> {
 
 /// Opening a map at all is the plugin's test of whether the data plane is there.
 pub(crate) fn is_loaded(root: &Root) -> bool {
-    program::ALL.iter().all(|name| root.program(name).exists())
-        && MapData::from_pin(root.map(map::COUNTERS)).is_ok()
+    program::ALL.iter().all(|name| root.program(name).exists()) && MapData::from_pin(root.map(map::COUNTERS)).is_ok()
 }

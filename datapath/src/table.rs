@@ -45,7 +45,8 @@ impl<K: Pod + Default, V: Pod + Default> Table<K, V> {
                 return Err(Error::PinMismatch { path: pin.to_owned(), property, expected, actual });
             }
         }
-        let map = Map::from_map_data(data).and_then(HashMap::try_from).map_err(Error::map(&name, "use it as a hash"))?;
+        let map =
+            Map::from_map_data(data).and_then(HashMap::try_from).map_err(Error::map(&name, "use it as a hash"))?;
         Ok(Self { name, map, types: PhantomData })
     }
 

@@ -44,9 +44,8 @@ pub fn send<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow) -> i32 {
     }
     let peer = flow.via == Via::Peer as u8 && REDIRECT_PEER.load() != 0;
     // SAFETY: both helpers take an interface index and flags; an index that is gone makes them answer "drop".
-    let action = unsafe {
-        if peer { bpf_redirect_peer(flow.out_ifindex, 0) } else { bpf_redirect(flow.out_ifindex, 0) }
-    };
+    let action =
+        unsafe { if peer { bpf_redirect_peer(flow.out_ifindex, 0) } else { bpf_redirect(flow.out_ifindex, 0) } };
     action as i32
 }
 

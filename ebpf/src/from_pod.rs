@@ -5,7 +5,7 @@
 //! of this node goes to the host's stack. Nothing leaves here unjudged: what is not understood is dropped and counted.
 
 use aya_ebpf::{
-    bindings::{TC_ACT_UNSPEC, TC_ACT_SHOT},
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
     programs::TcContext,
 };
 use caracal_abi::{Address, Disposition, Endpoint, Flow, Hook, Reason};

@@ -104,7 +104,8 @@ fn ours(message: RouteMessage) -> Option<(IpNetwork, (IpAddr, RouteMessage))> {
     if message.header.protocol != PROTOCOL {
         return None;
     }
-    let find = |pick: fn(&RouteAttribute) -> Option<&RouteAddress>| message.attributes.iter().find_map(pick).and_then(ip);
+    let find =
+        |pick: fn(&RouteAttribute) -> Option<&RouteAddress>| message.attributes.iter().find_map(pick).and_then(ip);
     let destination = find(|a| if let RouteAttribute::Destination(d) = a { Some(d) } else { None })?;
     let hop = find(|a| if let RouteAttribute::Gateway(g) = a { Some(g) } else { None })?;
     let destination = IpNetwork::new(destination, message.header.destination_prefix_length).ok()?;

@@ -213,7 +213,8 @@ mod tests {
 
     #[test]
     fn other_kinds_are_passed_over() {
-        let directory = directory(&[("a.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n---\n\n---\n# nothing\n")]);
+        let directory =
+            directory(&[("a.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n---\n\n---\n# nothing\n")]);
         let (model, errors) = Manifests::new(directory.path()).read();
         assert!(errors.is_empty(), "{}", errors[0]);
         assert_eq!(model, Model::default());

@@ -55,8 +55,7 @@ impl From<Node> for crate::model::Node {
     fn from(node: Node) -> Self {
         let Node { metadata: _, spec, status } = node;
         // The list contains the single one wherever both are set.
-        let pod_cidrs =
-            if spec.pod_cidrs.is_empty() { spec.pod_cidr.into_iter().collect() } else { spec.pod_cidrs };
+        let pod_cidrs = if spec.pod_cidrs.is_empty() { spec.pod_cidr.into_iter().collect() } else { spec.pod_cidrs };
         let internal = status.addresses.iter().filter(|address| address.kind == "InternalIP");
         let internal_ips: Vec<IpAddr> = internal.filter_map(|address| address.address.parse().ok()).collect();
         Self { pod_cidrs, internal_ips }

@@ -24,7 +24,14 @@ impl Row for Line {
 
     fn cells(&self) -> Vec<String> {
         let Self { hook, reason, what, packets, bytes, meaning } = self;
-        vec![(*hook).into(), (*reason).into(), (*what).into(), packets.to_string(), bytes.to_string(), (*meaning).into()]
+        vec![
+            (*hook).into(),
+            (*reason).into(),
+            (*what).into(),
+            packets.to_string(),
+            bytes.to_string(),
+            (*meaning).into(),
+        ]
     }
 }
 

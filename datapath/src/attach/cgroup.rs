@@ -2,9 +2,7 @@
 
 use std::{fs::File, path::Path};
 
-use aya::programs::{
-    CgroupAttachMode, CgroupSockAddr, CgroupSockAddrAttachType, cgroup_sock_addr::CgroupSockAddrLink,
-};
+use aya::programs::{CgroupAttachMode, CgroupSockAddr, CgroupSockAddrAttachType, cgroup_sock_addr::CgroupSockAddrLink};
 
 use super::link;
 use crate::{Error, Root};
@@ -13,8 +11,7 @@ use crate::{Error, Root};
 /// program's own name: a node has one cgroup root.
 pub fn cgroup(root: &Root, name: &str, cgroup: &Path, at: CgroupSockAddrAttachType) -> Result<(), Error> {
     let pin = root.links_dir().join(name);
-    let mut program =
-        CgroupSockAddr::from_pin(root.program(name), at).map_err(Error::program(name, "open its pin"))?;
+    let mut program = CgroupSockAddr::from_pin(root.program(name), at).map_err(Error::program(name, "open its pin"))?;
     if let Some(existing) = link::open::<CgroupSockAddrLink>(&pin).map_err(Error::program(name, "open its link"))? {
         match program.attach_to_link(existing) {
             Ok(_) => return Ok(()),
@@ -24,8 +21,7 @@ pub fn cgroup(root: &Root, name: &str, cgroup: &Path, at: CgroupSockAddrAttachTy
     }
     let directory = File::open(cgroup).map_err(Error::directory("open the cgroup", cgroup))?;
     // Single means flags 0, the only thing the kernel takes for a link; such links add up all the same.
-    let id = program
-        .attach(directory, CgroupAttachMode::Single)
-        .map_err(Error::program(name, "attach it to the cgroup"))?;
+    let id =
+        program.attach(directory, CgroupAttachMode::Single).map_err(Error::program(name, "attach it to the cgroup"))?;
     link::pin(program.take_link(id).map_err(Error::program(name, "take its link"))?, &pin)
 }

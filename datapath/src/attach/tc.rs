@@ -45,8 +45,7 @@ impl From<Direction> for TcAttachType {
 ///
 /// `preferred` is tried first; [`Method::Tcx`] gives way to clsact when the kernel does not know it.
 pub fn tc(root: &Root, name: &str, ifindex: u32, direction: Direction, preferred: Method) -> Result<Method, Error> {
-    let mut program =
-        SchedClassifier::from_pin(root.program(name)).map_err(Error::program(name, "open its pin"))?;
+    let mut program = SchedClassifier::from_pin(root.program(name)).map_err(Error::program(name, "open its pin"))?;
     if preferred == Method::Tcx {
         match tcx(&mut program, &root.link(name, ifindex), ifindex, direction) {
             Err(Error::Program { source, .. }) if is_unknown_to_kernel(&source) => {

@@ -10,8 +10,8 @@ use crate::{Error, Root};
 /// Replaces the program already there and then keeps its mode.
 pub fn xdp(root: &Root, name: &str, ifindex: u32) -> Result<XdpMode, Error> {
     let pin = root.link(name, ifindex);
-    let mut program = Xdp::from_pin(root.program(name), XdpAttachType::Interface)
-        .map_err(Error::program(name, "open its pin"))?;
+    let mut program =
+        Xdp::from_pin(root.program(name), XdpAttachType::Interface).map_err(Error::program(name, "open its pin"))?;
     if let Some(existing) = link::open::<XdpLink>(&pin).map_err(Error::program(name, "open its link"))? {
         match program.attach_to_link(existing) {
             Ok(_) => return Ok(XdpMode::Default),

@@ -5,8 +5,10 @@
 //! [`LAYOUT_VERSION`], and with it of the directory the maps are pinned under.
 
 #![cfg_attr(not(any(test, feature = "user")), no_std)]
-
-#![expect(clippy::inline_always, reason = "a call costs as much as what these do, and BPF functions return scalars only")]
+#![expect(
+    clippy::inline_always,
+    reason = "a call costs as much as what these do, and BPF functions return scalars only"
+)]
 
 mod addr;
 mod counter;

@@ -55,7 +55,8 @@ impl Build {
     pub fn run(&self) -> Result<PathBuf, Error> {
         let toolchain = Toolchain::find()?;
         let target = if self.endian == "big" { "bpfeb-unknown-none" } else { "bpfel-unknown-none" };
-        let status = self.cargo(&toolchain, target).status().map_err(|source| Error::Spawn { what: "cargo", source })?;
+        let status =
+            self.cargo(&toolchain, target).status().map_err(|source| Error::Spawn { what: "cargo", source })?;
         if !status.success() {
             return Err(Error::Compile { status });
         }
@@ -113,7 +114,8 @@ fn workspace() -> &'static Path {
 fn belongs_to_outer_cargo(name: &std::ffi::OsStr) -> bool {
     let name = name.to_string_lossy();
     let kept = ["CARGO_HOME", "CARGO_HTTP", "CARGO_NET", "CARGO_REGISTRIES", "CARGO_REGISTRY", "CARGO_SOURCE"];
-    let ours = name.starts_with("CARGO") || name.starts_with("RUSTC") || name == "RUSTFLAGS" || name == "RUSTUP_TOOLCHAIN";
+    let ours =
+        name.starts_with("CARGO") || name.starts_with("RUSTC") || name == "RUSTFLAGS" || name == "RUSTUP_TOOLCHAIN";
     ours && !kept.iter().any(|prefix| name.starts_with(prefix))
 }
 
@@ -135,10 +137,14 @@ mod tests {
 
     #[test]
     fn the_outer_cargos_compiler_is_not_inherited_but_its_registries_are() {
-        for name in ["RUSTC", "RUSTC_WORKSPACE_WRAPPER", "CARGO_ENCODED_RUSTFLAGS", "CARGO_MANIFEST_DIR", "RUSTUP_TOOLCHAIN"] {
+        for name in
+            ["RUSTC", "RUSTC_WORKSPACE_WRAPPER", "CARGO_ENCODED_RUSTFLAGS", "CARGO_MANIFEST_DIR", "RUSTUP_TOOLCHAIN"]
+        {
             assert!(belongs_to_outer_cargo(name.as_ref()), "{name}");
         }
-        for name in ["PATH", "CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_REGISTRIES_CRATES_IO_PROTOCOL", "RUSTUP_HOME", "HOME"] {
+        for name in
+            ["PATH", "CARGO_HOME", "CARGO_NET_OFFLINE", "CARGO_REGISTRIES_CRATES_IO_PROTOCOL", "RUSTUP_HOME", "HOME"]
+        {
             assert!(!belongs_to_outer_cargo(name.as_ref()), "{name}");
         }
     }

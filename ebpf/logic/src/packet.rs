@@ -119,7 +119,7 @@ impl<A: Copy> Packet<A> {
     #[inline(always)]
     fn room(&self) -> Room {
         let end = if self.l3_len == 0 { usize::MAX } else { self.l3 + self.l3_len as usize };
-        Room { end, is_cut: self.fragment.more }
+        Room { end, is_cut: self.fragment.more && self.fragment.offset == 0 }
     }
 
     #[inline(always)]
@@ -235,6 +235,7 @@ const fn fixed_len<F: Family>(protocol: u8) -> usize {
 #[derive(Clone, Copy)]
 struct Room {
     end: usize,
+    /// The rest is in later fragments.
     is_cut: bool,
 }
 

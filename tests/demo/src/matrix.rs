@@ -65,9 +65,9 @@ impl Matrix {
 }
 
 fn try_pair(from: &Pod, to: &Pod) -> Vec<String> {
-    let addresses: [(IpAddr, IpAddr); 2] =
-        [(from.ip4().into(), to.ip4().into()), (from.ip6().into(), to.ip6().into())];
-    let tries = addresses.into_iter().flat_map(|(own, other)| KINDS.map(|kind| (kind, try_one(kind, from, own, other))));
+    let addresses: [(IpAddr, IpAddr); 2] = [(from.ip4().into(), to.ip4().into()), (from.ip6().into(), to.ip6().into())];
+    let tries =
+        addresses.into_iter().flat_map(|(own, other)| KINDS.map(|kind| (kind, try_one(kind, from, own, other))));
     tries.filter_map(|(kind, tried)| Some(format!("{kind}: {}", tried.err()?))).collect()
 }
 

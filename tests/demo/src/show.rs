@@ -27,7 +27,8 @@ pub fn spoof(cluster: &Cluster, pods: &[Pod]) -> Result<u64> {
     let address = foreign.ip4().to_string();
     forger.run("ip", ["addr", "add", &format!("{address}/32"), "dev", "lo"])?;
     for _ in 0..PACKETS {
-        let ping = Ping::new(victim.ip4()).from(IpAddr::from(foreign.ip4())).timeout(std::time::Duration::from_millis(50));
+        let ping =
+            Ping::new(victim.ip4()).from(IpAddr::from(foreign.ip4())).timeout(std::time::Duration::from_millis(50));
         ensure!(forger.ping_with(&ping).is_err(), "a forged ping was answered");
     }
     let dropped = cluster.counted("n1", "spoofed_address")? - before;

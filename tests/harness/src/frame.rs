@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use etherparse::{PacketBuilder, PacketBuilderStep, IpHeaders};
+use etherparse::{IpHeaders, PacketBuilder, PacketBuilderStep};
 
 use crate::Pod;
 

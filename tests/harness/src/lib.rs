@@ -11,6 +11,6 @@ mod plane;
 mod test_object;
 
 pub use frame::Frame;
-pub use isolate::{isolated, is_root};
+pub use isolate::{is_root, isolated};
 pub use plane::{Action, Outcome, Plane, Pod};
 pub use test_object::load_test_object;

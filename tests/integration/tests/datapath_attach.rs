@@ -58,8 +58,9 @@ fn dropped(root: &Root) -> u64 {
 }
 
 fn spoof() {
-    use nix::sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, sendto, socket};
     use std::os::fd::AsRawFd;
+
+    use nix::sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, sendto, socket};
     let frame = caracal_harness::Frame::new(&caracal_harness::Pod::new("10.9.9.9", 1, 0), "10.9.9.8".parse().unwrap());
     let frame = frame.udp(1, 2, &[]);
     let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), SockProtocol::EthAll).unwrap();
@@ -217,7 +218,8 @@ impl Cgroup {
     fn new(name: &str) -> Self {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         let root = mounts.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4));
-        let path = Path::new(root.expect("a cgroup2 mount")).join(format!("caracal-test-{name}-{}", std::process::id()));
+        let path =
+            Path::new(root.expect("a cgroup2 mount")).join(format!("caracal-test-{name}-{}", std::process::id()));
         fs::create_dir(&path).unwrap();
         Self(path)
     }

@@ -99,7 +99,8 @@ fn an_endpoint_is_removed_only_by_its_interface_and_takes_its_flows_along() {
         let key = |src, dst, port| FlowKey::new(src, dst, Be16::new(port), Be16::new(80), 6);
         let kept = key(other, third, 1);
         let keys: Vec<_> = (1..=3000).map(|port| key(addr, other, port)).collect();
-        let entries: Vec<_> = keys.iter().flat_map(|k| [(*k, Flow::default()), (k.reverse(), Flow::default())]).collect();
+        let entries: Vec<_> =
+            keys.iter().flat_map(|k| [(*k, Flow::default()), (k.reverse(), Flow::default())]).collect();
         flows.set_all(&entries).unwrap();
         flows.set(&kept, &Flow::default()).unwrap();
 

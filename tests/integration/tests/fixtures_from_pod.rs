@@ -36,14 +36,18 @@ fn link_layer() {
     let mut unknown = own.clone();
     unknown[12..14].copy_from_slice(&[0x88, 0xcc]);
     let (host, drop) = (Action::Host, Action::Drop);
-    check(&from, &to, vec![
-        Row { name: "ARP of its own", packet: own.clone(), action: host, reason: Reason::Neighbour },
-        Row { name: "ARP probe", packet: none, action: host, reason: Reason::Neighbour },
-        Row { name: "ARP as another pod", packet: foreign, action: drop, reason: Reason::SpoofedAddress },
-        Row { name: "LLDP", packet: unknown, action: drop, reason: Reason::UnknownEtherType },
-        Row { name: "VLAN", packet: vlan(&from, &to), action: drop, reason: Reason::UnknownEtherType },
-        Row { name: "ARP cut short", packet: own[..20].to_vec(), action: drop, reason: Reason::Malformed },
-    ]);
+    check(
+        &from,
+        &to,
+        vec![
+            Row { name: "ARP of its own", packet: own.clone(), action: host, reason: Reason::Neighbour },
+            Row { name: "ARP probe", packet: none, action: host, reason: Reason::Neighbour },
+            Row { name: "ARP as another pod", packet: foreign, action: drop, reason: Reason::SpoofedAddress },
+            Row { name: "LLDP", packet: unknown, action: drop, reason: Reason::UnknownEtherType },
+            Row { name: "VLAN", packet: vlan(&from, &to), action: drop, reason: Reason::UnknownEtherType },
+            Row { name: "ARP cut short", packet: own[..20].to_vec(), action: drop, reason: Reason::Malformed },
+        ],
+    );
 }
 
 #[test]
@@ -55,14 +59,23 @@ fn ipv4_oddities() {
     let mut header_length = whole.clone();
     header_length[14] = 0x44;
     let (redirect, drop) = (Action::Redirect, Action::Drop);
-    check(&from, &to, vec![
-        Row { name: "version 6 in IPv4", packet: version, action: drop, reason: Reason::Malformed },
-        Row { name: "header length 16", packet: header_length, action: drop, reason: Reason::Malformed },
-        Row { name: "cut in the UDP header", packet: whole[..38].to_vec(), action: drop, reason: Reason::Malformed },
-        Row { name: "with options", packet: with_options(&from, &to), action: redirect, reason: Reason::NewFlow },
-        Row { name: "later fragment", packet: fragment(&from, &to), action: redirect, reason: Reason::Stateless },
-        Row { name: "another protocol", packet: raw(&from, &to, 47), action: redirect, reason: Reason::NewFlow },
-    ]);
+    check(
+        &from,
+        &to,
+        vec![
+            Row { name: "version 6 in IPv4", packet: version, action: drop, reason: Reason::Malformed },
+            Row { name: "header length 16", packet: header_length, action: drop, reason: Reason::Malformed },
+            Row {
+                name: "cut in the UDP header",
+                packet: whole[..38].to_vec(),
+                action: drop,
+                reason: Reason::Malformed,
+            },
+            Row { name: "with options", packet: with_options(&from, &to), action: redirect, reason: Reason::NewFlow },
+            Row { name: "later fragment", packet: fragment(&from, &to), action: redirect, reason: Reason::Stateless },
+            Row { name: "another protocol", packet: raw(&from, &to, 47), action: redirect, reason: Reason::NewFlow },
+        ],
+    );
 }
 
 #[test]
@@ -86,12 +99,31 @@ fn ipv6_link_local_life() {
     };
     let global = "2001:db8::7".parse().unwrap();
     let (host, drop) = (Action::Host, Action::Drop);
-    check(&from, &to, vec![
-        Row { name: "router solicitation", packet: solicit(link_local, all_routers), action: host, reason: Reason::Neighbour },
-        Row { name: "from ::", packet: solicit(unspecified, all_routers), action: host, reason: Reason::Neighbour },
-        Row { name: "link-local to global", packet: solicit(link_local, global), action: drop, reason: Reason::SpoofedAddress },
-        Row { name: "from :: to global", packet: solicit(unspecified, global), action: drop, reason: Reason::SpoofedAddress },
-    ]);
+    check(
+        &from,
+        &to,
+        vec![
+            Row {
+                name: "router solicitation",
+                packet: solicit(link_local, all_routers),
+                action: host,
+                reason: Reason::Neighbour,
+            },
+            Row { name: "from ::", packet: solicit(unspecified, all_routers), action: host, reason: Reason::Neighbour },
+            Row {
+                name: "link-local to global",
+                packet: solicit(link_local, global),
+                action: drop,
+                reason: Reason::SpoofedAddress,
+            },
+            Row {
+                name: "from :: to global",
+                packet: solicit(unspecified, global),
+                action: drop,
+                reason: Reason::SpoofedAddress,
+            },
+        ],
+    );
 }
 
 fn arp(from: &Pod, sender: [u8; 4]) -> Vec<u8> {

@@ -31,7 +31,8 @@ fn flow(plane: &Plane, from: IpAddr, to: IpAddr) -> Option<Flow> {
 }
 
 fn flow_count(plane: &Plane) -> usize {
-    plane.pinned().flows4().unwrap().entries().unwrap().len() + plane.pinned().flows6().unwrap().entries().unwrap().len()
+    plane.pinned().flows4().unwrap().entries().unwrap().len()
+        + plane.pinned().flows6().unwrap().entries().unwrap().len()
 }
 
 #[test]
@@ -60,7 +61,8 @@ fn a_forwarded_packet_is_one_hop_older_and_otherwise_the_same() {
     for_each_family(|plane, from, to| {
         let sent = Frame::new(from, to.ip).ttl(64).udp(4000, 53, b"question");
         let received = plane.from_pod(&sent).packet;
-        let expected = Frame { mac: (to.gateway, to.mac), ..Frame::new(from, to.ip) }.ttl(63).udp(4000, 53, b"question");
+        let expected =
+            Frame { mac: (to.gateway, to.mac), ..Frame::new(from, to.ip) }.ttl(63).udp(4000, 53, b"question");
         // The checksums too: etherparse computed the expected ones anew.
         assert_eq!(received, expected);
         let parsed = SlicedPacket::from_ethernet(&received).unwrap();

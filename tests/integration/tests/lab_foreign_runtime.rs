@@ -1,11 +1,10 @@
-//! A runtime that we did not write drives our plugin: the `rust-cni` crate.
+//! A runtime that we did not write drives our plugin: the `rust-cni` crate, behind `src/bin/caracal-rust-cni.rs`.
 //!
-//! It is a lenient one (it ignores exit codes, and CHECK is sent an empty previous result), so this shows that a foreign
-//! caller gets along with us, no more; the strict driver is `caracal_lab::cni`.
+//! It is a lenient one, so this shows that a foreign caller gets along with us, no more; the strict driver is
+//! `caracal_lab::cni`.
 
 use caracal_integration::Cluster;
-use caracal_lab::Site;
-use rust_cni::cni::Libcni;
+use caracal_lab::{Site, in_netns, traffic, traffic::Ping};
 
 #[test]
 fn rust_cni_adds_and_deletes_a_pod() {
@@ -13,21 +12,15 @@ fn rust_cni_adds_and_deletes_a_pod() {
     let node = cluster.node("n1");
     let neighbour = node.pod("neighbour").unwrap();
     let netns = node.machine().add_netns("foreign").unwrap();
-    let path = "/run/netns/foreign".to_owned();
-    let runtime = || {
-        let mut runtime = Libcni::default();
-        runtime.load_default_conf();
-        runtime
+    let runtime = |verb| {
+        node.run(env!("CARGO_BIN_EXE_caracal-rust-cni"), [verb, "foreign-1", "/run/netns/foreign"]).unwrap();
+        cluster.ctl("n1", "pods").unwrap().as_array().unwrap().len()
     };
-    node.machine().inside(|| runtime().setup("foreign-1".to_owned(), path.clone())).unwrap().unwrap();
-    let addresses = node.run("ip", ["-n", "foreign", "-o", "-4", "addr", "show", "scope", "global"]).unwrap();
-    assert!(addresses.contains("/32"), "{addresses}");
-    let pods = cluster.ctl("n1", "pods").unwrap();
-    assert_eq!(pods.as_array().unwrap().len(), 4, "{pods}");
-    let ping = caracal_lab::traffic::Ping::new(neighbour.ip4());
-    caracal_lab::in_netns(&netns, || caracal_lab::traffic::ping(&ping)).unwrap().unwrap();
-
-    node.machine().inside(|| runtime().remove("foreign-1".to_owned(), path.clone())).unwrap().unwrap();
-    assert_eq!(cluster.ctl("n1", "pods").unwrap().as_array().unwrap().len(), 2);
+    // Two addresses for each pod.
+    assert_eq!(runtime("setup"), 4);
+    for ping in [Ping::new(neighbour.ip4()), Ping::new(neighbour.ip6())] {
+        in_netns(&netns, || traffic::ping(&ping)).unwrap().unwrap();
+    }
+    assert_eq!(runtime("remove"), 2);
     cluster.end().unwrap();
 }

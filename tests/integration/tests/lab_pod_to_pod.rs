@@ -112,10 +112,13 @@ fn macs(pod: &Pod) -> [[u8; 6]; 2] {
 fn an_unknown_destination_is_the_hosts_to_refuse() {
     let cluster = Cluster::start("unknown", 1).unwrap();
     let a = cluster.node("n1").pod("a").unwrap();
+    for family in ["-4", "-6"] {
+        cluster.node("n1").run("ip", [family, "route", "del", "default"]).unwrap();
+    }
     for (stranger, unreachable) in [("198.51.100.7", (3, 0)), ("2001:db8::7", (1, 0))] {
         let before = cluster.counted("n1", "to_host").unwrap();
         let stranger: IpAddr = stranger.parse().unwrap();
-        // The lab's node has no route there and says so.
+        // The node has no route there and says so.
         assert_eq!(a.ping(stranger).unwrap_err().icmp(), Some(unreachable));
         assert!(cluster.counted("n1", "to_host").unwrap() > before);
     }

@@ -77,7 +77,8 @@ pub(crate) fn plan(spec: &LabSpec) -> Result<Vec<Placement>> {
     }
     for (place, index) in places.iter().zip(1..) {
         for other in places.iter().skip(index) {
-            if let Some(shared) = place.addresses.iter().find(|net| other.addresses.iter().any(|o| o.ip() == net.ip())) {
+            if let Some(shared) = place.addresses.iter().find(|net| other.addresses.iter().any(|o| o.ip() == net.ip()))
+            {
                 bail!("{} and {} both have address {}", place.name, other.name, shared.ip());
             }
         }
@@ -134,7 +135,7 @@ fn default_pod_cidrs(node: u8) -> Vec<IpNetwork> {
 /// The number whose hexadecimal digits are the decimal digits of `n`: 11 becomes 0x11.
 fn same_digits(n: u8) -> u16 {
     let n = u16::from(n);
-    (n / 100) << 8 | (n / 10 % 10) << 4 | n % 10
+    ((n / 100) << 8) | ((n / 10 % 10) << 4) | (n % 10)
 }
 
 fn nth_address(net: &IpNetwork, n: u8) -> Result<IpAddr> {
@@ -151,7 +152,7 @@ fn nth_subnet(net: &IpNetwork, prefix: u8, n: u8) -> Result<IpNetwork> {
         IpAddr::V4(base) => IpAddr::V4(Ipv4Addr::from_bits(base.to_bits() + (u32::from(n) << (32 - prefix)))),
         IpAddr::V6(base) => {
             IpAddr::V6(Ipv6Addr::from_bits(base.to_bits() + (u128::from(same_digits(n)) << (128 - prefix))))
-        },
+        }
     };
     ensure!(net.contains(base), "{net} is too small for a /{prefix} number {n}; a routed LAN wants a /16 and a /48");
     Ok(IpNetwork::new(base, prefix)?)

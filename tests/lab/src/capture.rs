@@ -24,7 +24,8 @@ use nix::{
     libc,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::socket::{
-        AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, bind, recvfrom, setsockopt, socket, sockopt::RcvBufForce,
+        AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, bind, recvfrom, setsockopt, socket,
+        sockopt::RcvBufForce,
     },
 };
 
@@ -90,7 +91,11 @@ impl Capture {
     pub fn wait_for(&self, what: &str, timeout: Duration, mut wanted: impl FnMut(&Packet) -> bool) -> Result<Packet> {
         wait_for(format_args!("{what} in capture {}", self.name), timeout, || {
             let packets = self.packets.lock().unwrap_or_else(PoisonError::into_inner);
-            packets.iter().find(|packet| wanted(packet)).cloned().ok_or_else(|| format!("{} other packets", packets.len()))
+            packets
+                .iter()
+                .find(|packet| wanted(packet))
+                .cloned()
+                .ok_or_else(|| format!("{} other packets", packets.len()))
         })
     }
 

@@ -40,8 +40,8 @@ pub(crate) fn remove(cgroup: &Path) -> Result<()> {
         // Kernels before 5.14 have no cgroup.kill; processes were killed with their init, so this is only a second belt.
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("killing what is left in {}", cgroup.display()));
-        },
-        _ => {},
+        }
+        _ => {}
     }
     // A killed process leaves its cgroup a moment after its parent has seen it end.
     wait_for(format_args!("removal of cgroup {}", cgroup.display()), EMPTY_WITHIN, || remove_tree(cgroup))

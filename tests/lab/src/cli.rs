@@ -100,7 +100,7 @@ impl Args {
             Command::Example => print(EXAMPLE)?,
             Command::Serve { name, listen } => {
                 traffic::serve(&name, &listen, || writeln!(io::stdout(), "{} {name}", traffic::serve::READY))?;
-            },
+            }
             Command::Keeper { lab } => keeper::run(&lab)?,
             Command::Init { machine: _ } => init::run()?,
             Command::Roundtrip => traffic::run_one(io::stdin().lock(), io::stdout().lock())?,

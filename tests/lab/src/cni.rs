@@ -12,13 +12,7 @@ mod driver;
 mod error;
 mod result;
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    path::PathBuf,
-    process::ExitStatus,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, path::PathBuf, process::ExitStatus, time::Duration};
 
 use serde_json::{Map, Value};
 

@@ -103,10 +103,8 @@ fn become_machine(spec: &InitSpec) -> Result<()> {
     let procs = spec.cgroup.join("cgroup.procs");
     // Before the cgroup namespace is made: its root is the cgroup that its maker is in.
     fs::write(&procs, "0").with_context(|| format!("joining {}", procs.display()))?;
-    let kinds = CloneFlags::CLONE_NEWNS
-        | CloneFlags::CLONE_NEWNET
-        | CloneFlags::CLONE_NEWUTS
-        | CloneFlags::CLONE_NEWCGROUP;
+    let kinds =
+        CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWCGROUP;
     unshare(kinds).context("making namespaces")?;
     mounts::build(&spec.scratch, &spec.visible)?;
     fs::write("/proc/sys/kernel/hostname", &spec.name).context("setting the host name")?;
@@ -129,8 +127,8 @@ pub(crate) fn set_sysctls(forwards: bool) -> Result<()> {
         match fs::write(net.join(name), value) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("setting sysctl net/{name}"));
-            },
-            _ => {},
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -145,8 +143,8 @@ fn reap_forever() -> Result<()> {
             // No child, or none that ended: the signal stays pending if one ends before the wait begins.
             Err(Errno::ECHILD) | Ok(WaitStatus::StillAlive) => {
                 child_ended.wait().context("waiting for SIGCHLD")?;
-            },
-            Err(Errno::EINTR) | Ok(_) => {},
+            }
+            Err(Errno::EINTR) | Ok(_) => {}
             Err(error) => return Err(error).context("reaping"),
         }
     }

@@ -61,7 +61,7 @@ pub(crate) fn run(lab: &str) -> Result<()> {
         Err(error) => {
             send_message(&owner, &Answer::Failed(format!("{error:#}"))).context("telling the owner")?;
             return Err(error);
-        },
+        }
     };
     let asked = match send_message(&owner, &Answer::Done) {
         Ok(()) => keeper.serve(&owner, &signals),
@@ -117,7 +117,7 @@ impl Keeper {
                 Some(Request::Detach) => {
                     detached = true;
                     Answer::Done
-                },
+                }
                 Some(Request::Start(orders)) => match self.start_machines(&orders) {
                     Ok(pids) => Answer::Started(pids),
                     Err(error) => Answer::Failed(format!("{error:#}")),

@@ -164,7 +164,13 @@ pub(crate) fn attach(lab: &str, machine: &str) -> Result<Machine> {
     let found = found.with_context(|| format!("lab {lab} has no `{machine}`, but {}", names()))?.clone();
     let program = find::bin("caracal-lab")?;
     let bin_dir = program.parent().context("the directory of caracal-lab")?.to_owned();
-    let shared = Shared { lab: lab.to_owned(), bin_dir, record: Mutex::new(record), children: Children::default(), keeper: None };
+    let shared = Shared {
+        lab: lab.to_owned(),
+        bin_dir,
+        record: Mutex::new(record),
+        children: Children::default(),
+        keeper: None,
+    };
     Machine::open(&found, shared.into())
 }
 
@@ -272,7 +278,8 @@ fn join(settings: LanSettings, lan: &Machine, others: &[Machine], places: &[Plac
                 scope.spawn(move || links::apply(machine.netns(), &links::machine_commands(settings, places, index)?))
             })
             .collect();
-        let results = running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))));
+        let results =
+            running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))));
         results.collect::<Result<Vec<()>>>().map(drop)
     })
 }

@@ -52,7 +52,7 @@ pub(crate) fn lan_commands(lan: LanSettings, places: &[Placement], pids: &[i32])
                 for address in addresses {
                     add_address(&mut batch, &gateway_of(address)?, name)?;
                 }
-            },
+            }
         }
     }
     if lan.pod_routes {
@@ -131,7 +131,11 @@ mod tests {
         let places = places(lan.kind);
         let commands = lan_commands(lan, &places, &[11, 12, 13]).unwrap();
         assert!(commands.contains("address add 172.31.0.1/16 dev br0\n"), "{commands}");
-        assert!(commands.contains("link add n2 mtu 1400 type veth peer name eth0 mtu 1400 netns 12\nlink set n2 master br0 up\n"));
+        assert!(
+            commands.contains(
+                "link add n2 mtu 1400 type veth peer name eth0 mtu 1400 netns 12\nlink set n2 master br0 up\n"
+            )
+        );
 
         let node = machine_commands(lan, &places, 0).unwrap();
         assert!(node.contains("route add 10.244.2.0/24 via 172.31.0.12\n"), "{node}");

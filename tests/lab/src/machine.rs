@@ -117,7 +117,9 @@ impl Machine {
     /// Reads a file of the machine.
     pub fn read_file(&self, path: impl AsRef<Path>) -> Result<Vec<u8>> {
         let path = path.as_ref();
-        self.inside(|| fs::read(path)).flatten().with_context(|| format!("reading {} of {}", path.display(), self.name()))
+        self.inside(|| fs::read(path))
+            .flatten()
+            .with_context(|| format!("reading {} of {}", path.display(), self.name()))
     }
 
     /// Writes a file of the machine, and the directories above it.

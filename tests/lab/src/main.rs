@@ -13,6 +13,6 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("caracal-lab: {error:#}");
             ExitCode::FAILURE
-        },
+        }
     }
 }

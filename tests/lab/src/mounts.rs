@@ -62,8 +62,7 @@ fn overlay(scratch: &Path, name: &str) -> Result<()> {
     for dir in [&upper, &work] {
         fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
     }
-    let options =
-        format!("lowerdir={},upperdir={},workdir={}", target.display(), upper.display(), work.display());
+    let options = format!("lowerdir={},upperdir={},workdir={}", target.display(), upper.display(), work.display());
     mount(Some("overlay"), &target, Some("overlay"), MsFlags::empty(), Some(options.as_str()))
         .with_context(|| format!("mounting an overlay on {}", target.display()))
 }

@@ -1,12 +1,6 @@
 //! Going into namespaces: always on a fresh thread that ends there, so that no thread of the test ever changes its place.
 
-use std::{
-    fs::File,
-    io, panic,
-    path::Path,
-    sync::Arc,
-    thread,
-};
+use std::{fs::File, io, panic, path::Path, sync::Arc, thread};
 
 use nix::sched::{CloneFlags, setns, unshare};
 
@@ -48,10 +42,7 @@ pub fn in_netns<T: Send>(netns: &NetNs, work: impl FnOnce() -> T + Send) -> io::
 }
 
 /// Runs `work` on a thread of its own and waits for it.
-pub(crate) fn on_fresh_thread<T: Send>(
-    name: &str,
-    work: impl FnOnce() -> io::Result<T> + Send,
-) -> io::Result<T> {
+pub(crate) fn on_fresh_thread<T: Send>(name: &str, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     thread::scope(|scope| {
         let thread = thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, work)?;
         thread.join().unwrap_or_else(|panicked| panic::resume_unwind(panicked))

@@ -51,7 +51,7 @@ pub(crate) fn remove(name: &str) -> io::Result<()> {
     let path = path(name);
     match umount2(&path, MntFlags::MNT_DETACH) {
         // EINVAL: a file that nothing is mounted on.
-        Ok(()) | Err(Errno::ENOENT | Errno::EINVAL) => {},
+        Ok(()) | Err(Errno::ENOENT | Errno::EINVAL) => {}
         Err(error) => return Err(error.into()),
     }
     match fs::remove_file(&path) {

@@ -77,13 +77,14 @@ impl Node {
         let install = || {
             match fs::remove_file(&link) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {},
+                _ => {}
             }
             fs::metadata(&program).and_then(|_| symlink(&program, &link))
         };
-        self.machine.inside(install).flatten().with_context(|| {
-            format!("linking {} to {} on node {}", link.display(), program.display(), self.label())
-        })
+        self.machine
+            .inside(install)
+            .flatten()
+            .with_context(|| format!("linking {} to {} on node {}", link.display(), program.display(), self.label()))
     }
 
     /// Starts a shell command that runs until the lab ends, with `${…}` as in [`Self::set_conflist`]. What it writes goes

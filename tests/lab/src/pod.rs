@@ -73,7 +73,7 @@ impl Pod {
                 let _ = driver.del(&network, &attachment);
                 node.machine().remove_netns(name)?;
                 return Err(error).with_context(making);
-            },
+            }
         };
         let addresses = addresses(&added.result).with_context(making)?;
         let record = PodRecord { name: name.to_owned(), node: node.label().to_owned(), addresses: addresses.clone() };

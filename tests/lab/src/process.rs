@@ -184,7 +184,7 @@ impl Process {
         match ended {
             Some(status) if !self.log().contains(text) => {
                 bail!("{} ended ({status}) without `{text}`:\n{}", self.name, self.log())
-            },
+            }
             _ => Ok(()),
         }
     }

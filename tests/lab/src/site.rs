@@ -109,8 +109,13 @@ pub trait Site {
 
     /// Sends a frame exactly as given, Ethernet header included, out of interface `ifname`.
     fn send_frame(&self, ifname: &str, frame: &[u8]) -> Result<()> {
-        let sent = in_netns(self.netns(), || traffic::send_frame(ifname, frame)).flatten();
-        sent.with_context(|| format!("sending a frame out of {ifname} of {}", self.label()))
+        self.send_frames(ifname, [frame])
+    }
+
+    /// As [`Self::send_frame`], for many: opening and closing a packet socket takes some milliseconds.
+    fn send_frames<F: AsRef<[u8]>>(&self, ifname: &str, frames: impl IntoIterator<Item = F> + Send) -> Result<()> {
+        let sent = in_netns(self.netns(), || traffic::send_frames(ifname, frames)).flatten();
+        sent.with_context(|| format!("sending frames out of {ifname} of {}", self.label()))
     }
 
     /// Captures what goes over interface `ifname` from now on.

@@ -167,7 +167,12 @@ impl LabSpec {
         let mut pods = HashSet::new();
         for pod in &self.pods {
             check_name("pod", &pod.name, 63)?;
-            ensure!(pods.insert((&pod.node, &pod.name)), "pod `{}`: node {} has a pod of that name", pod.name, pod.node);
+            ensure!(
+                pods.insert((&pod.node, &pod.name)),
+                "pod `{}`: node {} has a pod of that name",
+                pod.name,
+                pod.node
+            );
             ensure!(self.nodes.iter().any(|node| node.name == pod.node), "pod `{}`: no node `{}`", pod.name, pod.node);
         }
         for cidr in &self.lan_cidrs {

@@ -72,7 +72,7 @@ impl Claim {
         match fs::create_dir(&dir) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 bail!("a lab named `{lab}` is there already: `caracal-lab down {lab}` ends it")
-            },
+            }
             made => made.with_context(|| format!("creating {}", dir.display()))?,
         }
         let path = dir.join(KEEPER);
@@ -163,8 +163,8 @@ fn remove(lab: &str) -> Result<()> {
     match fs::remove_dir_all(&dir) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("removing {}", dir.display()));
-        },
-        _ => {},
+        }
+        _ => {}
     }
     // Fails while another lab lives, which is right.
     let _ = fs::remove_dir(ROOT);

@@ -3,10 +3,7 @@
 use std::{
     fs::File,
     io,
-    os::{
-        fd::AsRawFd,
-        unix::process::CommandExt,
-    },
+    os::{fd::AsRawFd, unix::process::CommandExt},
     process::Command,
     sync::Arc,
 };
@@ -14,8 +11,12 @@ use std::{
 use nix::{
     errno::Errno,
     libc,
-    sys::socket::{
-        AddressFamily, LinkAddr, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, SockaddrLike, recv, sendto, socket,
+    sys::{
+        signal::SigSet,
+        socket::{
+            AddressFamily, LinkAddr, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, SockaddrLike, recv,
+            sendto, socket,
+        },
     },
     unistd,
 };
@@ -27,11 +28,17 @@ pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 }
 
 /// Makes the child move itself into the cgroup behind `procs` (an open `cgroup.procs`) before it runs the program, so
-/// that not one instruction of the program runs outside the cgroup.
+/// that not one instruction of the program runs outside the cgroup. It gets all signals, whatever this thread blocks.
 pub(crate) fn join_cgroup_before_exec(command: &mut Command, procs: Arc<File>) {
-    let join = move || unistd::write(&procs, b"0").map(drop).map_err(io::Error::from);
-    // SAFETY: between fork and exec the closure only calls write(2) on a descriptor it owns: no allocation, no lock.
-    unsafe { command.pre_exec(join) };
+    let nothing = SigSet::empty();
+    let prepare = move || {
+        unistd::write(&procs, b"0")?;
+        nothing.thread_set_mask()?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes two system calls, write(2) on a descriptor that it owns and
+    // sigprocmask(2): no allocation, no lock.
+    unsafe { command.pre_exec(prepare) };
 }
 
 /// The address of everything on interface `ifindex`, as a packet socket wants it.
@@ -69,8 +76,7 @@ pub(crate) fn set_loopback_up() -> io::Result<()> {
     message.extend(up.to_ne_bytes());
     message.extend(up.to_ne_bytes());
 
-    let netlink =
-        socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
+    let netlink = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
     sendto(netlink.as_raw_fd(), &message, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
     let mut answer = [0; 64];
     let len = recv(netlink.as_raw_fd(), &mut answer, MsgFlags::empty())?;

@@ -5,18 +5,18 @@
 //! only a process can be in a node's cgroup, and socket programs see only what is.
 
 mod exchange;
-mod listen;
 pub(crate) mod frame;
+mod listen;
 pub(crate) mod ping;
 pub(crate) mod serve;
 mod tcp;
 mod udp;
 
+pub(crate) use self::exchange::{decode_outcome, encode_request, run_one};
 pub use self::{
     exchange::{Error, ErrorKind, Reply, Request, roundtrip},
-    frame::send_frame,
+    frame::send_frames,
     listen::{Listen, Protocol},
     ping::{Ping, PingError, Pong, ping},
     serve::serve,
 };
-pub(crate) use self::exchange::{decode_outcome, encode_request, run_one};

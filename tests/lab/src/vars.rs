@@ -39,7 +39,7 @@ impl Vars {
             Value::Object(map) => {
                 let entries = map.iter().map(|(key, value)| Ok((key.clone(), self.expand_json(value)?)));
                 Value::Object(entries.collect::<Result<_>>()?)
-            },
+            }
             other => other.clone(),
         })
     }
@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn strings_are_expanded_wherever_they_are() {
-        let conflist = json!({"ipam": {"ranges": [[{"subnet": "${podCIDR4}"}]]}, "mtu": 1400, "log": "/x/${node}/${node}.log"});
+        let conflist =
+            json!({"ipam": {"ranges": [[{"subnet": "${podCIDR4}"}]]}, "mtu": 1400, "log": "/x/${node}/${node}.log"});
         let expanded = json!({"ipam": {"ranges": [[{"subnet": "10.244.1.0/24"}]]}, "mtu": 1400, "log": "/x/n1/n1.log"});
         assert_eq!(vars().expand_json(&conflist).unwrap(), expanded);
         assert_eq!(vars().expand("$HOME {node} $").unwrap(), "$HOME {node} $", "nothing else is special");

@@ -48,7 +48,10 @@ pub fn wait_for<T, E: Display>(
                 start.elapsed().as_secs_f64()
             );
         }
-        #[expect(clippy::disallowed_methods, reason = "polls what has no event to wait for; the caller says what it is")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "polls what has no event to wait for; the caller says what it is"
+        )]
         thread::sleep(pause.min(left));
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -77,7 +80,8 @@ mod tests {
 
     #[test]
     fn says_what_it_waited_for_and_what_the_last_look_gave() {
-        let error = wait_for("the moon", Duration::from_millis(3), || Err::<(), _>("only clouds")).unwrap_err().to_string();
+        let error =
+            wait_for("the moon", Duration::from_millis(3), || Err::<(), _>("only clouds")).unwrap_err().to_string();
         assert!(error.contains("the moon") && error.contains("only clouds") && error.contains("wait.rs"), "{error}");
     }
 

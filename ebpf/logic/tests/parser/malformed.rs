@@ -158,8 +158,10 @@ fn fragments_of_unknown_or_too_small_length() {
         refused(&patched(v4().fragment(offset, more), udp(), &[(L3 + 2, 0), (L3 + 3, 0)]), Malformed::Length);
         refused(&patched(v6(&[]).fragment(offset, more), udp(), &[(L3 + 4, 0), (L3 + 5, 0)]), Malformed::Length);
     }
-    refused(&patched(v4().fragment(1480, false), udp(), &[(L3 + 2, 0), (L3 + 3, 19)]), Malformed::Length);
-    refused(&patched(v6(&[]).fragment(1480, false), udp(), &[(L3 + 4, 0), (L3 + 5, 7)]), Malformed::Length);
+    for more in [false, true] {
+        refused(&patched(v4().fragment(1480, more), udp(), &[(L3 + 2, 0), (L3 + 3, 19)]), Malformed::Length);
+        refused(&patched(v6(&[]).fragment(1480, more), udp(), &[(L3 + 4, 0), (L3 + 5, 7)]), Malformed::Length);
+    }
 }
 
 #[test]

@@ -28,8 +28,7 @@ pub fn measure(report: &mut Report, rounds: u32, packets: u32) -> anyhow::Result
             let packet = Frame::new(&from, to.ip).udp(0, 53, &[0; 64]);
             for flows in FLOWS {
                 let before = plane.count(Reason::NewFlow).packets;
-                let timing =
-                    wrapper.time(plane.classifier(program::FROM_POD), &packet, flows, rounds, packets)?;
+                let timing = wrapper.time(plane.classifier(program::FROM_POD), &packet, flows, rounds, packets)?;
                 let new = plane.count(Reason::NewFlow).packets - before;
                 // Otherwise this timed something else.
                 ensure!(new <= u64::from(flows), "{family}: {new} first packets for {flows} flows");

@@ -68,11 +68,13 @@ fn serve(site: &impl Site, listens: &[Listen]) -> Result<()> {
     }
     let log = format!("{LOG_DIR}/serve-{}.log", site.label().replace('/', "-"));
     let listens: Vec<String> = listens.iter().map(ToString::to_string).collect();
-    let program = ["caracal-lab", "serve", "--name", site.label()].into_iter().chain(listens.iter().map(String::as_str));
+    let program =
+        ["caracal-lab", "serve", "--name", site.label()].into_iter().chain(listens.iter().map(String::as_str));
     start_daemon(site, &log, program)?;
-    let said = || site.machine().read_file(&log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default();
+    let said =
+        || site.machine().read_file(&log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default();
     wait_until(format_args!("servers of {}", site.label()), SERVING_WITHIN, || said().contains(READY))
-        .with_context(|| said())
+        .with_context(said)
 }
 
 fn usage(spec: &LabSpec, name: &str, milliseconds: u128) -> String {

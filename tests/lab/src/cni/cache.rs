@@ -39,7 +39,12 @@ impl Entry {
 }
 
 /// Remembers the result of an ADD.
-pub(super) fn store(machine: &Machine, network: &Network, attachment: &Attachment, result: &Value) -> Result<(), Error> {
+pub(super) fn store(
+    machine: &Machine,
+    network: &Network,
+    attachment: &Attachment,
+    result: &Value,
+) -> Result<(), Error> {
     let entry = Entry {
         kind: "cniCacheV1".to_owned(),
         container_id: attachment.container_id.clone(),

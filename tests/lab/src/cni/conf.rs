@@ -1,6 +1,11 @@
 //! Network configuration lists, and what of them each plugin is given.
 
-use std::{collections::BTreeSet, fmt, fs, io, path::{Path, PathBuf}, str::FromStr};
+use std::{
+    collections::BTreeSet,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use serde_json::{Map, Value};
 
@@ -11,13 +16,8 @@ use super::{Attachment, Error};
 pub struct SpecVersion(pub u8, pub u8, pub u8);
 
 /// The versions that this runtime speaks.
-pub const SPEC_VERSIONS: [SpecVersion; 5] = [
-    SpecVersion(0, 3, 0),
-    SpecVersion(0, 3, 1),
-    SpecVersion(0, 4, 0),
-    SpecVersion(1, 0, 0),
-    SpecVersion(1, 1, 0),
-];
+pub const SPEC_VERSIONS: [SpecVersion; 5] =
+    [SpecVersion(0, 3, 0), SpecVersion(0, 3, 1), SpecVersion(0, 4, 0), SpecVersion(1, 0, 0), SpecVersion(1, 1, 0)];
 
 impl fmt::Display for SpecVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +50,6 @@ pub struct Network {
     pub disable_gc: bool,
     /// `plugins`, as they are written.
     pub plugins: Vec<Map<String, Value>>,
-    appends_files: bool,
 }
 
 impl Network {
@@ -71,7 +70,6 @@ impl Network {
             disable_check: flag(list, "disableCheck")?,
             disable_gc: flag(list, "disableGC")?,
             plugins,
-            appends_files: !flag(list, "loadOnlyInlinedPlugins")?,
         })
     }
 
@@ -98,7 +96,7 @@ impl Network {
         let is_list = path.extension().is_some_and(|extension| extension == "conflist");
         let parsed = if is_list { Self::from_list(&value) } else { Self::from_plugin(&value) };
         let mut network = parsed.map_err(|error| in_file(&path, error))?;
-        if network.appends_files {
+        if value.get("loadOnlyInlinedPlugins") != Some(&Value::Bool(true)) {
             for path in files(&dir.join(&network.name), &["conf"])? {
                 network.plugins.push(plugin_of(&read(&path)?, "plugin").map_err(|error| in_file(&path, error))?);
             }
@@ -113,7 +111,12 @@ impl Network {
     }
 
     /// What the plugin at `index` reads: its own configuration with what the runtime adds.
-    pub(super) fn stdin(&self, index: usize, attachment: Option<&Attachment>, prev_result: Option<&Value>) -> Map<String, Value> {
+    pub(super) fn stdin(
+        &self,
+        index: usize,
+        attachment: Option<&Attachment>,
+        prev_result: Option<&Value>,
+    ) -> Map<String, Value> {
         let mut conf = self.plugins.get(index).cloned().unwrap_or_default();
         conf.insert("name".to_owned(), self.name.clone().into());
         conf.insert("cniVersion".to_owned(), self.version.to_string().into());

@@ -45,9 +45,9 @@ impl Driver {
     pub fn network(&self) -> Result<Network, Error> {
         let dir = Path::new("/etc/cni/net.d");
         let load = || Network::load(dir);
-        self.machine.inside(load).unwrap_or_else(|error| {
-            Err(Error::Config { place: dir.display().to_string(), reason: error.to_string() })
-        })
+        self.machine
+            .inside(load)
+            .unwrap_or_else(|error| Err(Error::Config { place: dir.display().to_string(), reason: error.to_string() }))
     }
 
     /// ADD: every plugin in order, each with the result of the one before. A failure stops it and undoes nothing: the
@@ -72,10 +72,8 @@ impl Driver {
     /// first error, and remembers the result until all have succeeded.
     pub fn del(&self, network: &Network, attachment: &Attachment) -> Result<Vec<Run>, Error> {
         check_names(attachment)?;
-        let cached = match network.version >= PREV_RESULT_ON_DEL_SINCE {
-            true => cache::load(&self.machine, network, attachment)?,
-            false => None,
-        };
+        let has_result = network.version >= PREV_RESULT_ON_DEL_SINCE;
+        let cached = if has_result { cache::load(&self.machine, network, attachment)? } else { None };
         let mut runs = Vec::new();
         for index in (0..network.plugins.len()).rev() {
             let stdin = network.stdin(index, Some(attachment), cached.as_ref());
@@ -120,7 +118,8 @@ impl Driver {
         for entry in cache::all(&self.machine, network)? {
             let same = |a: &Attachment| a.container_id == entry.container_id && a.ifname == entry.if_name;
             if !valid.iter().any(same) {
-                self.del(network, &entry.attachment()).map_or_else(|error| errors.push(error), |done| runs.extend(done));
+                self.del(network, &entry.attachment())
+                    .map_or_else(|error| errors.push(error), |done| runs.extend(done));
             }
         }
         let valid: Vec<Value> =

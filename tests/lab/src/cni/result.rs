@@ -9,8 +9,8 @@ use super::{Error, Network, PluginError, Run, SpecVersion, Verb};
 pub(super) fn of_add(network: &Network, run: &Run) -> Result<Value, Error> {
     succeeded(run)?;
     let breaks = |reason: String| Error::Protocol { reason, run: Box::new(run.clone()) };
-    let result: Value =
-        serde_json::from_str(&run.stdout).map_err(|error| breaks(format!("stdout is not one JSON document: {error}")))?;
+    let result: Value = serde_json::from_str(&run.stdout)
+        .map_err(|error| breaks(format!("stdout is not one JSON document: {error}")))?;
     check_shape(network.version, &result).map_err(breaks)?;
     Ok(result)
 }
@@ -28,8 +28,8 @@ pub(super) fn without_output(verb: Verb, run: &Run) -> Result<(), Error> {
 pub(super) fn of_version(run: &Run) -> Result<Vec<String>, Error> {
     succeeded(run)?;
     let breaks = |reason: String| Error::Protocol { reason, run: Box::new(run.clone()) };
-    let answer: Value =
-        serde_json::from_str(&run.stdout).map_err(|error| breaks(format!("stdout is not one JSON document: {error}")))?;
+    let answer: Value = serde_json::from_str(&run.stdout)
+        .map_err(|error| breaks(format!("stdout is not one JSON document: {error}")))?;
     if answer.get("cniVersion").and_then(Value::as_str).is_none() {
         return Err(breaks("`cniVersion` is missing or not a string".to_owned()));
     }
@@ -81,10 +81,10 @@ fn check_ip(version: SpecVersion, ip: &Value, interfaces: usize) -> Result<(), S
     let address = cidr(ip, "address")?;
     let family = if address.is_ipv4() { "4" } else { "6" };
     match (version < SpecVersion(1, 0, 0), ip.get("version").map(Value::as_str)) {
-        (true, Some(Some(written))) if written == family => {},
+        (true, Some(Some(written))) if written == family => {}
         (true, written) => return Err(format!("version must be \"{family}\" before 1.0.0, and is {written:?}")),
         (false, Some(_)) => return Err("version does not exist any more since 1.0.0".to_owned()),
-        (false, None) => {},
+        (false, None) => {}
     }
     match ip.get("interface").map(Value::as_u64) {
         None => Ok(()),
@@ -152,8 +152,16 @@ mod tests {
             ("1.0.0", json!([]), "not an object"),
             ("1.0.0", json!({}), "cniVersion of the result is None"),
             ("1.0.0", json!({"cniVersion": "1.1.0"}), "that of the configuration 1.0.0"),
-            ("0.3.1", json!({"cniVersion": "0.3.1", "ips": [{"address": "10.0.0.2/24"}]}), "must be \"4\" before 1.0.0"),
-            ("1.0.0", json!({"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.2/24", "version": "4"}]}), "since 1.0.0"),
+            (
+                "0.3.1",
+                json!({"cniVersion": "0.3.1", "ips": [{"address": "10.0.0.2/24"}]}),
+                "must be \"4\" before 1.0.0",
+            ),
+            (
+                "1.0.0",
+                json!({"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.2/24", "version": "4"}]}),
+                "since 1.0.0",
+            ),
             ("1.0.0", json!({"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.2"}]}), "no prefix length"),
             ("1.0.0", json!({"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.2/24", "interface": 0}]}), "no index"),
             ("1.0.0", json!({"cniVersion": "1.0.0", "routes": [{"gw": "10.0.0.1"}]}), "routes[0].dst is missing"),

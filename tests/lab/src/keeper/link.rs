@@ -9,11 +9,9 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow};
-use nix::{
-    sys::{
-        socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt::ReceiveTimeout},
-        time::{TimeVal, TimeValLike as _},
-    },
+use nix::sys::{
+    socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt::ReceiveTimeout},
+    time::{TimeVal, TimeValLike as _},
 };
 
 use super::message::{Answer, MachineOrder, Request, receive_message, send_message};
@@ -37,8 +35,8 @@ struct Open {
 impl KeeperLink {
     /// Starts a keeper for `lab` out of `program`, the lab's binary.
     pub(crate) fn start(lab: &str, program: &Path) -> Result<Self> {
-        let (ours, theirs) =
-            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).context("making a socket pair")?;
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+            .context("making a socket pair")?;
         let timeout = TimeVal::seconds(i64::try_from(ANSWERED_WITHIN.as_secs())?);
         setsockopt(&ours, ReceiveTimeout, &timeout).context("setting a receive time-out")?;
         let process = sys::command(program)
@@ -69,7 +67,7 @@ impl KeeperLink {
             Answer::Done => {
                 self.lock().take();
                 Ok(())
-            },
+            }
             answer => Err(unexpected(answer)),
         }
     }

@@ -29,7 +29,7 @@ pub(super) fn collect(mut child: Child, deadline: Instant) -> Result<Output> {
             child.kill().and_then(|()| child.wait()).context("killing it")?;
             let wrote = [stdout.read, stderr.read].concat();
             Err(error.context(format!("killed; it had written:\n{}", String::from_utf8_lossy(&wrote))))
-        },
+        }
     }
 }
 
@@ -82,7 +82,7 @@ impl Pipe {
                 Ok(0) => self.ended = true,
                 Ok(len) => self.read.extend_from_slice(chunk.get(..len).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {},
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }

@@ -63,7 +63,12 @@ impl Request {
     }
 
     pub(super) fn error(&self, step: &str, error: &io::Error) -> Error {
-        Error { kind: ErrorKind::of(error), request: format!("{} to {}", self.protocol, self.to), step: step.to_owned(), reason: error.to_string() }
+        Error {
+            kind: ErrorKind::of(error),
+            request: format!("{} to {}", self.protocol, self.to),
+            step: step.to_owned(),
+            reason: error.to_string(),
+        }
     }
 
     pub(super) fn mismatch(&self, reason: String) -> Error {
@@ -130,7 +135,9 @@ impl ErrorKind {
     fn of(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::ConnectionRefused => Self::Refused,
-            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => Self::Reset,
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
+                Self::Reset
+            }
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Self::TimedOut,
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Self::Unreachable,
             io::ErrorKind::PermissionDenied => Self::Denied,
@@ -213,7 +220,7 @@ pub(crate) fn decode_outcome(output: &[u8]) -> Result<Reply, Error> {
         Some((Outcome::Replied { greeting, elapsed }, bytes)) => {
             let Greeting { server, peer, local } = greeting;
             Ok(Reply { server, peer, local, bytes: bytes.to_vec(), elapsed })
-        },
+        }
         Some((Outcome::Failed(error), _)) => Err(error),
         None => Err(Error::of_lab("output of caracal-lab roundtrip", &anyhow::anyhow!("{}", output.escape_ascii()))),
     }
@@ -223,11 +230,12 @@ pub(crate) fn decode_outcome(output: &[u8]) -> Result<Reply, Error> {
 pub(crate) fn run_one(mut input: impl Read, mut output: impl Write) -> anyhow::Result<()> {
     let mut message = Vec::new();
     input.read_to_end(&mut message)?;
-    let (request, payload) = split::<Request>(&message).ok_or_else(|| anyhow::anyhow!("no request on standard input"))?;
+    let (request, payload) =
+        split::<Request>(&message).ok_or_else(|| anyhow::anyhow!("no request on standard input"))?;
     let outcome = match roundtrip(&request, payload) {
         Ok(Reply { server, peer, local, bytes, elapsed }) => {
             join(&Outcome::Replied { greeting: Greeting { server, peer, local }, elapsed }, &bytes)?
-        },
+        }
         Err(error) => join(&Outcome::Failed(error), &[])?,
     };
     output.write_all(&outcome)?;

@@ -9,12 +9,18 @@ use nix::{
 
 use crate::sys;
 
-/// Sends `frame`, Ethernet header included, out of interface `ifname` of the calling thread's network namespace.
-pub fn send_frame(ifname: &str, frame: &[u8]) -> io::Result<()> {
+/// Sends frames, Ethernet header included, out of interface `ifname` of the calling thread's network namespace.
+pub fn send_frames<F: AsRef<[u8]>>(ifname: &str, frames: impl IntoIterator<Item = F>) -> io::Result<()> {
     let address = address_of(ifname)?;
     let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)?;
-    let sent = sendto(socket.as_raw_fd(), frame, &address, MsgFlags::empty())?;
-    if sent == frame.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    for frame in frames {
+        let frame = frame.as_ref();
+        let sent = sendto(socket.as_raw_fd(), frame, &address, MsgFlags::empty())?;
+        if sent != frame.len() {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+    }
+    Ok(())
 }
 
 /// Interface `ifname` of this network namespace, as packet sockets name it.

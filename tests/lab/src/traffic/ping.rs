@@ -132,7 +132,8 @@ pub fn ping(ping: &Ping) -> Result<Pong, PingError> {
     let at = |step: &'static str| move |source: io::Error| PingError::Io { to: ping.to, step, source };
     // Others ping in the same namespace: the process gives half of the identifier, a counter the sequence.
     let [low, ..] = std::process::id().to_le_bytes();
-    let echo = Echo { v4: ping.to.is_ipv4(), id: u16::from(low) | 0x4c00, sequence: NEXT.fetch_add(1, Ordering::Relaxed) };
+    let echo =
+        Echo { v4: ping.to.is_ipv4(), id: u16::from(low) | 0x4c00, sequence: NEXT.fetch_add(1, Ordering::Relaxed) };
     let socket = open(ping).map_err(at("open"))?;
     let started = Instant::now();
     let to = SockaddrStorage::from(std::net::SocketAddr::new(ping.to, 0));
@@ -143,11 +144,11 @@ pub fn ping(ping: &Ping) -> Result<Pong, PingError> {
     let mut buffer = vec![0; 65_536];
     while let Some((len, from)) = receive(&socket, &mut buffer, deadline).map_err(at("receive"))? {
         match echo.answer(buffer.get(..len).unwrap_or_default()) {
-            None => {},
+            None => {}
             Some(Answer::Reply) => return Ok(Pong { from, rtt: started.elapsed() }),
             Some(Answer::Error { kind, code, mtu }) => {
                 return Err(PingError::Icmp { to: ping.to, from, kind, code, mtu });
-            },
+            }
         }
     }
     Err(PingError::TimedOut { to: ping.to, waited: started.elapsed() })
@@ -160,7 +161,7 @@ fn open(ping: &Ping) -> io::Result<OwnedFd> {
         IpAddr::V6(_) => socket(AddressFamily::Inet6, SockType::Raw, flags, SockProtocol::IcmpV6)?,
     };
     match (ping.ttl, ping.to) {
-        (None, _) => {},
+        (None, _) => {}
         (Some(ttl), IpAddr::V4(_)) => setsockopt(&socket, Ipv4Ttl, &i32::from(ttl))?,
         (Some(ttl), IpAddr::V6(_)) => setsockopt(&socket, Ipv6Ttl, &i32::from(ttl))?,
     }

@@ -25,11 +25,11 @@ pub fn serve(name: &str, listens: &[Listen], ready: impl FnOnce() -> io::Result<
             Protocol::Tcp => {
                 let socket = bind(*listen, TcpListener::bind)?;
                 servers.push(Box::new(move || accept_forever(name, &socket)));
-            },
+            }
             Protocol::Udp => {
                 let socket = bind(*listen, UdpSocket::bind)?;
                 servers.push(Box::new(move || answer_forever(name, &socket)));
-            },
+            }
         }
     }
     ready().context("saying that the servers are ready")?;

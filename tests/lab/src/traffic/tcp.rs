@@ -46,7 +46,7 @@ fn open(request: &Request, deadline: Instant) -> io::Result<TcpStream> {
         bind(socket.as_raw_fd(), &SockaddrStorage::from(from))?;
     }
     match connect(socket.as_raw_fd(), &SockaddrStorage::from(request.to)) {
-        Ok(()) => {},
+        Ok(()) => {}
         Err(Errno::EINPROGRESS) => wait_until_connected(&socket, request.to, deadline)?,
         Err(error) => return Err(error.into()),
     }

@@ -45,9 +45,7 @@ fn stopping_misses_nothing_that_went_before() {
     let (n1, n2) = (lab.node("n1"), lab.node("n2"));
     let capture = n2.capture("eth0").unwrap();
     let frames: Vec<_> = (0..500_u16).map(|number| frame(&number.to_be_bytes())).collect();
-    for frame in &frames {
-        n1.send_frame("eth0", frame).unwrap();
-    }
+    n1.send_frames("eth0", &frames).unwrap();
     let captured = capture.stop().unwrap();
     let ours = captured.into_iter().map(|packet| packet.bytes).filter(|bytes| bytes[6..14] == frames[0][6..14]);
     let numbers: Vec<_> = ours.map(|bytes| bytes[ETHERNET_HEADER_LEN..].to_vec()).collect();

@@ -202,7 +202,8 @@ fn the_keeper_is_killed_and_the_owner_cleans_up() {
     }
     let (mut owner, traces) = lab_of_another_process("keeper");
     signal(u32::try_from(traces.keeper).unwrap(), Signal::SIGKILL);
-    let inits_are_gone = || traces.pids.iter().all(|pid| *pid == traces.keeper || !Path::new(&format!("/proc/{pid}")).exists());
+    let inits_are_gone =
+        || traces.pids.iter().all(|pid| *pid == traces.keeper || !Path::new(&format!("/proc/{pid}")).exists());
     wait_until("the end of all machines", GONE_WITHIN, inits_are_gone).unwrap();
     signal(owner.id(), Signal::SIGTERM);
     owner.wait().unwrap();
@@ -232,12 +233,14 @@ fn the_owner_is_killed_while_the_lab_starts() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/two-nodes.yaml");
     for milliseconds in [2, 8, 16, 32, 64] {
         let name = format!("starting-{milliseconds}-{}", std::process::id());
-        let mut owner = caracal_lab().args(["up", "--foreground", "--name", &name, example]).stdout(Stdio::null()).spawn().unwrap();
+        let mut owner =
+            caracal_lab().args(["up", "--foreground", "--name", &name, example]).stdout(Stdio::null()).spawn().unwrap();
         #[expect(clippy::disallowed_methods, reason = "the moment to kill it is any, and no event marks it")]
         std::thread::sleep(Duration::from_millis(milliseconds));
         owner.kill().unwrap();
         owner.wait().unwrap();
-        let gone = || !cgroups_of(&name).exists() && !Path::new("/run/caracal-lab").join(&name).exists() && !mentioned(&name);
+        let gone =
+            || !cgroups_of(&name).exists() && !Path::new("/run/caracal-lab").join(&name).exists() && !mentioned(&name);
         wait_until(format_args!("the end of lab {name}"), GONE_WITHIN, gone).unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use caracal_lab::{LanKind, Lab, NodeSpec, PodOptions, Site, require_root};
+use caracal_lab::{Lab, LanKind, NodeSpec, PodOptions, Site, require_root};
 use serde_json::{Value, json};
 
 use crate::support::{debian_plugin, host_local, ptp, two_nodes_with};
@@ -69,7 +69,8 @@ fn a_deleted_pod_is_gone_and_its_address_is_free() {
     }
     let lab = two_nodes_with("delete", &["ptp", "host-local"], ptp()).start().unwrap();
     let node = lab.node("n1");
-    let state = || node.run("sh", ["-c", "ls /run/netns /var/lib/cni/results /var/lib/cni/networks/net; ip -br link"]).unwrap();
+    let state =
+        || node.run("sh", ["-c", "ls /run/netns /var/lib/cni/results /var/lib/cni/networks/net; ip -br link"]).unwrap();
     let with_pod = |name: &str| {
         let pod = node.pod(name).unwrap();
         let ip = pod.ip4().to_string();

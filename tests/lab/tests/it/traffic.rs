@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use caracal_lab::{Site, in_netns, require_root, traffic::{ErrorKind, Request}, Ping, PingError};
+use caracal_lab::{
+    Ping, PingError, Site, in_netns, require_root,
+    traffic::{ErrorKind, Request},
+};
 
 use crate::support::two_nodes;
 
@@ -20,7 +23,9 @@ fn a_reply_tells_who_was_seen_by_whom() {
     let (n1, c1) = (lab.node("n1"), lab.client("c1"));
     let _server = n1.serve(&["tcp/80", "udp/53"]).unwrap();
     let source: SocketAddr = (c1.ip4(), 4242).into();
-    for request in [Request::tcp((n1.ip4(), 80)), Request::udp((n1.ip4(), 53)), Request::udp((n1.ip4(), 53)).unconnected()] {
+    for request in
+        [Request::tcp((n1.ip4(), 80)), Request::udp((n1.ip4(), 53)), Request::udp((n1.ip4(), 53)).unconnected()]
+    {
         let reply = c1.roundtrip(&request.from(source), b"hello").unwrap();
         assert_eq!((reply.server.as_str(), reply.peer, reply.bytes.as_slice()), ("n1", source, &b"hello"[..]));
     }
@@ -87,7 +92,11 @@ fn ping_gives_a_time_or_the_icmp_error() {
     assert!(n1.ping(n2.ip6()).unwrap().rtt < Duration::from_secs(1));
 
     // To a node that does not answer, through a gateway with a smaller MTU behind it.
-    lan.run("sh", ["-c", "ip route add 198.51.100.0/24 dev br0 mtu 1300; ip -6 route add 2001:db8::/64 dev br0 mtu 1300"]).unwrap();
+    lan.run(
+        "sh",
+        ["-c", "ip route add 198.51.100.0/24 dev br0 mtu 1300; ip -6 route add 2001:db8::/64 dev br0 mtu 1300"],
+    )
+    .unwrap();
     let too_big = |to: Ping| match n1.ping_with(&to.size(1400)) {
         Err(PingError::Icmp { kind, code, mtu, .. }) => (kind, code, mtu),
         other => panic!("{other:?}"),

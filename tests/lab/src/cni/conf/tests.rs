@@ -2,13 +2,13 @@ use serde_json::json;
 
 use super::*;
 
-fn list(value: Value) -> Result<Network, String> {
-    Network::from_list(&value).map_err(|error| error.to_string())
+fn list(value: &Value) -> Result<Network, String> {
+    Network::from_list(value).map_err(|error| error.to_string())
 }
 
 #[test]
 fn a_list_gives_name_version_flags_and_plugins() {
-    let network = list(json!({
+    let network = list(&json!({
         "cniVersion": "1.0.0", "name": "net", "disableCheck": true,
         "plugins": [{"type": "ptp", "mtu": 1400}, {"type": "portmap"}],
     }))
@@ -20,8 +20,9 @@ fn a_list_gives_name_version_flags_and_plugins() {
 
 #[test]
 fn the_highest_version_that_both_know_is_spoken() {
-    let spoken = |value: Value| list(value).map(|network| network.version.to_string());
-    let offered = json!({"cniVersion": "0.4.0", "cniVersions": ["1.0.0", "1.1.0", "9.0.0"], "name": "n", "plugins": []});
+    let spoken = |value: Value| list(&value).map(|network| network.version.to_string());
+    let offered =
+        json!({"cniVersion": "0.4.0", "cniVersions": ["1.0.0", "1.1.0", "9.0.0"], "name": "n", "plugins": []});
     assert_eq!(spoken(offered), Ok("1.1.0".to_owned()));
     assert!(spoken(json!({"cniVersion": "9.0.0", "name": "n", "plugins": []})).unwrap_err().contains("none of"));
     assert!(spoken(json!({"cniVersion": "1.0", "name": "n", "plugins": []})).unwrap_err().contains("`1.0`"));
@@ -39,14 +40,14 @@ fn errors_name_the_field() {
         (json!({"cniVersion": "1.0.0", "name": "n", "plugins": [{"type": "/bin/sh"}]}), "plugins[0].type"),
         (json!({"cniVersion": "1.0.0", "name": "n", "plugins": [], "disableGC": "yes"}), "disableGC"),
     ] {
-        let error = list(value).unwrap_err();
+        let error = list(&value).unwrap_err();
         assert!(error.contains(field), "{error}");
     }
 }
 
 #[test]
 fn a_plugin_is_given_its_configuration_and_what_the_runtime_adds() {
-    let network = list(json!({"cniVersion": "1.0.0", "name": "net", "plugins": [
+    let network = list(&json!({"cniVersion": "1.0.0", "name": "net", "plugins": [
         {"type": "a", "key": {"kept": true}, "capabilities": {"portMappings": true, "bandwidth": false}},
         {"type": "b"},
     ]}))
@@ -74,7 +75,8 @@ fn the_first_file_counts_even_if_it_is_broken() {
     let load = || Network::load(dir.path()).map_err(|error| error.to_string());
     assert!(load().unwrap_err().contains("no network configuration"));
 
-    fs::write(dir.path().join("20-list.conflist"), r#"{"cniVersion":"1.0.0","name":"l","plugins":[{"type":"a"}]}"#).unwrap();
+    fs::write(dir.path().join("20-list.conflist"), r#"{"cniVersion":"1.0.0","name":"l","plugins":[{"type":"a"}]}"#)
+        .unwrap();
     assert_eq!(load().unwrap().name, "l");
     fs::write(dir.path().join("10-single.conf"), r#"{"cniVersion":"0.4.0","name":"s","type":"b"}"#).unwrap();
     let single = load().unwrap();

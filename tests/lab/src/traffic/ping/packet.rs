@@ -152,7 +152,11 @@ mod tests {
     #[test]
     fn truncated_packets_are_nobodys() {
         for echo in [V4, V6] {
-            let whole = if echo.v4 { ipv4(&error(3, 4, 1, &ipv4(&echo.request(0)))) } else { error(2, 0, 1, &ipv6(&echo.request(0))) };
+            let whole = if echo.v4 {
+                ipv4(&error(3, 4, 1, &ipv4(&echo.request(0))))
+            } else {
+                error(2, 0, 1, &ipv6(&echo.request(0)))
+            };
             for len in 0..whole.len() {
                 assert_eq!(echo.answer(&whole[..len]), None, "length {len}");
             }

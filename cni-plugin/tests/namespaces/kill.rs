@@ -1,0 +1,87 @@
+//! The plugin killed somewhere in the middle: what comes after ends clean.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+use crate::node::{Node, Pod, conf, start};
+
+const ROUNDS: u32 = 40;
+
+/// Kills a call of `verb` after `delay`.
+fn killed(verb: &str, pod: &Pod, conf: &Value, delay: Duration) {
+    let started = Instant::now();
+    let mut child = start(verb, &pod.env("eth0"), &conf.to_string());
+    // A sleep is too coarse for delays that shall fall between system calls.
+    while started.elapsed() < delay {
+        thread::yield_now();
+    }
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGKILL).unwrap();
+    child.wait().unwrap();
+}
+
+/// How long a call of `verb` takes.
+fn duration(verb: &str, pod: &Pod, conf: &Value) -> Duration {
+    let started = Instant::now();
+    pod.call(verb, conf).ok();
+    started.elapsed()
+}
+
+#[test]
+fn add_killed_then_del_leaves_nothing() {
+    let node = Node::enter();
+    let conf = conf("1.1.0", &["10.1.0.0/24", "fd00::/64"]);
+    let pod = node.pod("a");
+    let whole = duration("ADD", &pod, &conf);
+    pod.call("DEL", &conf).ok();
+    for round in 0..ROUNDS {
+        killed("ADD", &pod, &conf, whole * round / ROUNDS);
+        pod.call("DEL", &conf).ok();
+        assert_eq!(node.remains(), [] as [String; 0], "round {round}");
+        assert_eq!(pod.link("eth0"), None);
+    }
+}
+
+#[test]
+fn add_killed_can_be_repeated() {
+    let node = Node::enter();
+    let conf = conf("1.1.0", &["10.1.0.0/24", "fd00::/64"]);
+    let pod = node.pod("a");
+    let whole = duration("ADD", &pod, &conf);
+    pod.call("DEL", &conf).ok();
+    let mut completed = 0;
+    for round in 0..ROUNDS {
+        killed("ADD", &pod, &conf, whole * round / ROUNDS);
+        let answer = pod.call("ADD", &conf);
+        // The kill came after all was done.
+        if answer.exit != 0 {
+            assert_eq!(answer.error().0, 100);
+            completed += 1;
+        }
+        pod.call("DEL", &conf).ok();
+        assert_eq!(node.remains(), [] as [String; 0], "round {round}");
+    }
+    assert!(completed < ROUNDS / 2, "most kills must come in time to mean something: {completed} did not");
+}
+
+#[test]
+fn del_killed_is_finished_by_the_next() {
+    let node = Node::enter();
+    let conf = conf("1.1.0", &["10.1.0.0/24", "fd00::/64"]);
+    let pod = node.pod("a");
+    pod.call("ADD", &conf).ok();
+    let whole = duration("DEL", &pod, &conf);
+    for round in 0..ROUNDS {
+        pod.call("ADD", &conf).ok();
+        killed("DEL", &pod, &conf, whole * round / ROUNDS);
+        pod.call("DEL", &conf).ok();
+        assert_eq!(node.remains(), [] as [String; 0], "round {round}");
+    }
+}

@@ -1,0 +1,79 @@
+//! What the kernel is told about a pod's link, and what is found out before.
+
+use std::fs;
+
+use caracal_cni_plugin::netlink::{Batch, RouteSpec, Socket, link_by_name, route_add};
+use serde_json::json;
+
+use crate::node::{Node, addresses, conf, echo};
+
+/// A setting of a link in the namespace of the calling thread.
+fn sysctl(family: &str, ifname: &str, setting: &str) -> String {
+    fs::read_to_string(format!("/proc/sys/net/{family}/conf/{ifname}/{setting}")).unwrap().trim().to_owned()
+}
+
+#[test]
+fn the_host_end_forwards_and_hears_no_router() {
+    let node = Node::enter();
+    let pod = node.pod("a");
+    let result = pod.call("ADD", &conf("1.1.0", &["10.1.0.0/24", "fd00::/64"])).ok();
+    let host = result["interfaces"][0]["name"].as_str().unwrap();
+    assert_eq!(sysctl("ipv4", host, "forwarding"), "1");
+    assert_eq!(sysctl("ipv4", host, "rp_filter"), "2");
+    assert_eq!(sysctl("ipv4", "all", "forwarding"), "0", "the host itself is no router");
+    assert_eq!(sysctl("ipv6", host, "accept_ra"), "0");
+    assert_eq!(sysctl("ipv6", host, "addr_gen_mode"), "1");
+    let forced = fs::exists("/proc/sys/net/ipv6/conf/all/force_forwarding").unwrap();
+    let expected = if forced { (host, "force_forwarding") } else { ("all", "forwarding") };
+    assert_eq!(sysctl("ipv6", expected.0, expected.1), "1");
+    assert_eq!(sysctl("ipv6", "all", "forwarding"), if forced { "0" } else { "1" });
+}
+
+#[test]
+fn a_pod_without_an_ipv6_address_has_no_link_local_one() {
+    let node = Node::enter();
+    let pod = node.pod("a");
+    pod.call("ADD", &conf("1.1.0", &["10.1.0.0/24"])).ok();
+    let addresses = pod.run(|| fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap());
+    assert!(!addresses.contains("eth0"), "{addresses}");
+}
+
+#[test]
+fn ipv6_is_switched_on_in_a_pod_that_has_it_off() {
+    let node = Node::enter();
+    let pod = node.pod("a");
+    pod.run(|| {
+        for ifname in ["all", "default"] {
+            fs::write(format!("/proc/sys/net/ipv6/conf/{ifname}/disable_ipv6"), "1").unwrap();
+        }
+    });
+    let result = pod.call("ADD", &conf("1.1.0", &["10.1.0.0/24", "fd00::/64"])).ok();
+    assert!(echo(&pod, addresses(&result)[1]).is_some());
+    assert_eq!(pod.run(|| sysctl("ipv6", "lo", "disable_ipv6")), "0");
+}
+
+#[test]
+fn the_mtu_is_the_default_routes_unless_configured() {
+    let node = Node::enter();
+    let (a, b, c) = (node.pod("a"), node.pod("b"), node.pod("c"));
+    let mut conf = conf("1.1.0", &["10.1.0.0/24"]);
+    assert_eq!(a.call("ADD", &conf).ok()["interfaces"][1]["mtu"], 1500, "no default route");
+    let host = node_link(&a.name);
+    // Any link will do to have the default route over.
+    conf["mtu"] = json!(1380);
+    let uplink = b.call("ADD", &conf).ok()["interfaces"][0]["name"].as_str().unwrap().to_owned();
+    let mut socket = Socket::open().unwrap();
+    let index = link_by_name(&mut socket, &uplink).unwrap().unwrap().index;
+    socket.execute(&Batch::from_iter([route_add(&RouteSpec::new("0.0.0.0/0".parse().unwrap(), index))])).unwrap();
+    conf["mtu"] = json!(0);
+    assert_eq!(c.call("ADD", &conf).ok()["interfaces"][1]["mtu"], 1380);
+    assert_eq!((c.link("eth0").unwrap().mtu, host), (1380, 1500));
+}
+
+/// MTU of the host's end of a pod's link.
+fn node_link(container: &str) -> u32 {
+    let record = fs::read_to_string(format!("/run/caracal/endpoints/net/{container}:eth0")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(record.lines().last().unwrap()).unwrap();
+    let mut socket = Socket::open().unwrap();
+    link_by_name(&mut socket, record["hostIfname"].as_str().unwrap()).unwrap().unwrap().mtu
+}
