@@ -7,7 +7,7 @@ use crate::node::{Node, call, conf};
 
 const SUBNET: [&str; 1] = ["10.1.0.0/30"];
 
-fn env<'a>(netns: &'a str) -> [(&'static str, &'a str); 3] {
+fn env(netns: &str) -> [(&'static str, &str); 3] {
     [("CNI_CONTAINERID", "a"), ("CNI_IFNAME", "eth0"), ("CNI_NETNS", netns)]
 }
 
@@ -74,8 +74,10 @@ fn of_the_state() {
     assert_eq!(b.call("ADD", &conf).error(), (101, exhausted.to_owned()));
     assert_eq!(b.call("STATUS", &conf).error(), (50, exhausted.to_owned()));
     conf["prevResult"] = result;
-    let none = None::<&str>;
-    let remount = |flags| mount(none, "/run", none, MsFlags::MS_REMOUNT | flags, none).unwrap();
+    let remount = |flags| {
+        let nothing = None::<&str>;
+        mount(nothing, "/run", nothing, MsFlags::MS_REMOUNT | flags, nothing).unwrap();
+    };
     remount(MsFlags::MS_RDONLY);
     conf["prevResult"].take();
     let (code, msg) = b.call("ADD", &conf).error();

@@ -26,7 +26,7 @@ fn live(subnets: &[&str]) {
     }
     assert_eq!(a.call("DEL", &conf).ok(), Value::Null);
     assert_eq!(a.link("eth0"), None);
-    assert_eq!(echo(&b, b_ips[0]).is_some(), true, "the other pod lives on");
+    assert!(echo(&b, b_ips[0]).is_some(), "the other pod lives on");
     assert_eq!(a.call("DEL", &conf).ok(), Value::Null, "a second DEL is nothing");
     assert_eq!(b.call("DEL", &conf).ok(), Value::Null);
     assert_eq!(node.remains(), [] as [String; 0]);

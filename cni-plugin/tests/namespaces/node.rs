@@ -1,6 +1,7 @@
 //! A machine made of namespaces, and what tests ask of it.
 
 use std::{
+    cell::RefCell,
     fs::{self, File},
     io::{ErrorKind, Write},
     net::{IpAddr, UdpSocket},
@@ -18,7 +19,10 @@ use nix::{
 use serde_json::{Value, json};
 
 /// The machine that the calling thread is on. There is no way back for the thread: it ends with the test.
-pub(crate) struct Node;
+pub(crate) struct Node {
+    run: &'static Path,
+    socket: RefCell<Socket>,
+}
 
 /// A pod's network namespace, without anything in it.
 pub(crate) struct Pod {
@@ -65,13 +69,14 @@ impl Node {
             address_add(1, "192.0.2.100".parse().unwrap()),
             address_add(1, "2001:db8::100".parse().unwrap()),
         ];
-        Socket::open().unwrap().execute(&Batch::from_iter(changes)).unwrap();
-        Self
+        let mut socket = Socket::open().unwrap();
+        socket.execute(&Batch::from_iter(changes)).unwrap();
+        Self { run: Path::new("/run"), socket: socket.into() }
     }
 
     /// Makes a network namespace.
     pub(crate) fn pod(&self, name: &str) -> Pod {
-        let netns = Path::new("/run/netns").join(name);
+        let netns = self.run.join("netns").join(name);
         File::create(&netns).unwrap();
         let make = || {
             unshare(CloneFlags::CLONE_NEWNET).unwrap();
@@ -84,7 +89,7 @@ impl Node {
 
     /// The host's end of a link.
     pub(crate) fn link(&self, name: &str) -> Option<Link> {
-        link_by_name(&mut Socket::open().unwrap(), name).unwrap()
+        link_by_name(&mut self.socket.borrow_mut(), name).unwrap()
     }
 
     /// Everything that ADDs left on this machine: links but `lo`, routes, addresses in use, records.
@@ -96,8 +101,8 @@ impl Node {
             .filter_map(|line| line.split(':').next().map(|name| name.trim().to_owned()))
             .filter(|name| name != "lo")
             .collect();
-        for dir in ["/run/caracal/endpoints/net", "/run/caracal/ipam/net/attachments", "/run/caracal/ipam/net"] {
-            let Ok(listing) = fs::read_dir(dir) else { continue };
+        for dir in ["endpoints/net", "ipam/net/attachments", "ipam/net"] {
+            let Ok(listing) = fs::read_dir(self.run.join("caracal").join(dir)) else { continue };
             let files = listing.map(Result::unwrap).filter(|item| item.file_type().unwrap().is_file());
             remains.extend(files.map(|file| file.path().display().to_string()));
         }
