@@ -109,12 +109,13 @@ impl Args {
     }
 }
 
-/// The lab that is meant when none is named: the only one.
+/// The lab that is meant when none is named: the only one, not counting those of tests.
 fn one_lab(name: Option<String>) -> Result<String> {
     if let Some(name) = name {
         return Ok(name);
     }
     let mut labs = state::alive()?;
+    labs.retain(|lab| state::read_record(lab).is_ok_and(|record| record.by_person));
     match (labs.pop(), labs.is_empty()) {
         (Some(only), true) => Ok(only),
         (Some(last), false) => bail!("there are several labs, name one of {}, {last}", labs.join(", ")),

@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read as _, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context as _, Result};
@@ -51,15 +51,15 @@ pub(crate) enum InitAnswer {
     Failed(String),
 }
 
-/// Values that a network namespace of the lab starts with, whatever the real machine's are.
-const SYSCTLS: [(&str, &str); 10] = [
-    ("ipv4/conf/all/rp_filter", "0"),
-    ("ipv4/conf/default/rp_filter", "0"),
+/// What a new network namespace inherits from the real machine, at the values it has on a machine that nobody touched.
+/// The first changes others, so it comes first.
+const INHERITED: [(&str, &str); 3] =
+    [("ipv4/ip_forward", "0"), ("ipv4/conf/all/rp_filter", "0"), ("ipv4/conf/default/rp_filter", "0")];
+
+/// Of all machines of a lab. Nobody else has their addresses, and no test should wait a second to be told so.
+const MACHINE: [(&str, &str); 6] = [
     ("ipv4/conf/all/send_redirects", "0"),
     ("ipv4/conf/default/send_redirects", "0"),
-    ("ipv6/conf/all/disable_ipv6", "0"),
-    ("ipv6/conf/default/disable_ipv6", "0"),
-    // Nobody else has the addresses, and a test should not wait a second to be told so.
     ("ipv6/conf/all/accept_dad", "0"),
     ("ipv6/conf/default/accept_dad", "0"),
     ("ipv6/conf/default/accept_ra", "0"),
@@ -112,19 +112,18 @@ fn become_machine(spec: &InitSpec) -> Result<()> {
     fs::write("/etc/hosts", &spec.hosts).context("writing /etc/hosts")?;
     // The real machine's name servers cannot be reached from here; asking them would only take time.
     fs::write("/etc/resolv.conf", "").context("emptying /etc/resolv.conf")?;
-    set_sysctls(spec.forwards)?;
+    set_machine_sysctls(spec.forwards)?;
     sys::set_loopback_up().context("setting lo up")
 }
 
-/// Sets up what every network namespace of the lab has in common, in the one of this thread.
-pub(crate) fn set_sysctls(forwards: bool) -> Result<()> {
-    let net = PathBuf::from("/proc/sys/net");
+fn set_machine_sysctls(forwards: bool) -> Result<()> {
+    set_inherited_sysctls()?;
     let forwarding = if forwards { FORWARDING.as_slice() } else { &[] };
-    for (name, value) in SYSCTLS.iter().chain(forwarding) {
-        fs::write(net.join(name), value).with_context(|| format!("setting sysctl net/{name}"))?;
+    for (name, value) in forwarding.iter().chain(&MACHINE) {
+        set_sysctl(name, value).with_context(|| format!("setting sysctl net/{name}"))?;
     }
     for (name, value) in BRIDGE {
-        match fs::write(net.join(name), value) {
+        match set_sysctl(name, value) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(error).with_context(|| format!("setting sysctl net/{name}"));
             }
@@ -132,6 +131,18 @@ pub(crate) fn set_sysctls(forwards: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes the network namespace of this thread the same on every machine. Pods get this and no more: what a container
+/// runtime does not do for plugins, the lab must not do either.
+pub(crate) fn set_inherited_sysctls() -> Result<()> {
+    INHERITED
+        .iter()
+        .try_for_each(|(name, value)| set_sysctl(name, value).with_context(|| format!("setting sysctl net/{name}")))
+}
+
+fn set_sysctl(name: &str, value: &str) -> io::Result<()> {
+    fs::write(Path::new("/proc/sys/net").join(name), value)
 }
 
 fn reap_forever() -> Result<()> {

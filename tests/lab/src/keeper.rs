@@ -24,6 +24,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use nix::{
+    errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sched::{CloneFlags, setns, unshare},
     sys::{
@@ -106,7 +107,10 @@ impl Keeper {
             if !detached {
                 watched.push(PollFd::new(owner.as_fd(), PollFlags::POLLIN));
             }
-            poll(&mut watched, PollTimeout::NONE).context("waiting for owner or signal")?;
+            match poll(&mut watched, PollTimeout::NONE) {
+                Err(Errno::EINTR) => continue,
+                polled => polled.context("waiting for owner or signal")?,
+            };
             if watched.first().and_then(PollFd::any) == Some(true) {
                 return Ok(false);
             }
@@ -171,16 +175,19 @@ impl Keeper {
         Ok(init)
     }
 
-    /// Kills all machines, waits until they are gone, and removes what is left of the lab.
+    /// Kills all machines, waits until they are gone, and removes what is left of the lab. Goes on after an error, and
+    /// gives the first.
     fn end(mut self) -> Result<()> {
+        let mut done = Ok(());
         for (name, init) in &mut self.inits {
-            init.kill().with_context(|| format!("killing {name}"))?;
+            done = done.and(init.kill().with_context(|| format!("killing {name}")));
         }
         for (name, init) in &mut self.inits {
-            wait_for_exit(format_args!("the end of {name}"), KILLED_WITHIN, init)
-                .context("a killed machine lives on while a process of it is not reaped by its parent")?;
+            let gone = wait_for_exit(format_args!("the end of {name}"), KILLED_WITHIN, || init.try_wait())
+                .context("a killed machine lives on while a process of it is not reaped by its parent");
+            done = done.and(gone.map(drop));
         }
-        self.claim.release()
+        done.and(self.claim.release())
     }
 }
 

@@ -60,7 +60,7 @@ impl Lab {
         let visible = visible_dirs(spec, &bin_dir)?;
         let keeper = KeeperLink::start(&spec.name, &program)?;
         let pids = keeper.start_machines(orders(&places, &visible))?;
-        let record = Record { machines: machine_records(&places, &pids), pods: Vec::new() };
+        let record = Record { machines: machine_records(&places, &pids), ..Record::default() };
         let shared = Arc::new(Shared {
             lab: spec.name.clone(),
             bin_dir,
@@ -134,6 +134,11 @@ impl Lab {
         let Self { lan, nodes, clients, shared, .. } = self;
         drop((lan, nodes, clients));
         shared.end()
+    }
+
+    /// Marks the lab as one that `exec` and `down` mean when they are told no name.
+    pub(crate) fn set_by_person(&self) -> Result<()> {
+        self.shared.update_record(|lab| lab.by_person = true)
     }
 
     /// Lets the lab live on without this process, until `caracal-lab down`.

@@ -122,7 +122,8 @@ impl Machine {
             .with_context(|| format!("reading {} of {}", path.display(), self.name()))
     }
 
-    /// Writes a file of the machine, and the directories above it.
+    /// Writes a file of the machine, and the directories above it. A program is better written by a program of the machine:
+    /// while this process has it open, another thread may start a process that keeps it open, and nobody can run it.
     pub fn write_file(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Result<()> {
         let (path, content) = (path.as_ref(), content.as_ref());
         let write = || {

@@ -35,7 +35,7 @@ pub(crate) fn add(node: &Namespaces, name: &str, label: &str) -> io::Result<NetN
         node.enter()?;
         unshare(CloneFlags::CLONE_NEWNET)?;
         fchdir(&namespaces)?;
-        init::set_sysctls(false).map_err(io::Error::other)?;
+        init::set_inherited_sysctls().map_err(io::Error::other)?;
         sys::set_loopback_up()?;
         let path = path(name);
         File::create_new(&path)?;

@@ -115,9 +115,10 @@ impl Command {
         let clone = || log.try_clone().context("opening the log twice");
         self.inner.stdin(file_with(&self.stdin)?).stdout(clone()?).stderr(clone()?);
         let child = self.start()?;
+        let pid = child.id();
         let child = Arc::new(Mutex::new(child));
         self.machine.shared().children.add(&child);
-        Ok(Process { name: self.to_string(), child, log, machine: self.machine })
+        Ok(Process { name: self.to_string(), pid, child, log, machine: self.machine })
     }
 
     /// Runs it on the terminal of this process, for a person. Not bounded in time.
@@ -146,6 +147,7 @@ impl std::fmt::Display for Command {
 #[derive(Debug)]
 pub struct Process {
     name: String,
+    pid: u32,
     child: Arc<Mutex<Child>>,
     log: File,
     /// Keeps the lab from ending first.
@@ -156,7 +158,7 @@ impl Process {
     /// Its pid as the test sees it, which is not the one that the node sees.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child().id()
+        self.pid
     }
 
     /// All it wrote to standard output and standard error so far.
@@ -197,14 +199,14 @@ impl Process {
 
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let pid = Pid::from_raw(i32::try_from(self.pid())?);
+        let pid = Pid::from_raw(i32::try_from(self.pid)?);
         kill(pid, signal).with_context(|| format!("sending {signal} to {}", self.name))
     }
 
     /// Waits for its end.
     #[track_caller]
     pub fn wait(&self, timeout: Duration) -> Result<ExitStatus> {
-        wait_for_exit(format_args!("the end of {}", self.name), timeout, &mut self.child())
+        wait_for_exit(format_args!("the end of {}", self.name), timeout, || self.child().try_wait())
     }
 
     /// Kills it and waits for its end.

@@ -20,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::{address::Kind, cgroup};
@@ -33,6 +33,8 @@ const RECORD: &str = "lab.json";
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Record {
+    /// Whether a person started it, by `caracal-lab up`.
+    pub(crate) by_person: bool,
     pub(crate) machines: Vec<MachineRecord>,
     pub(crate) pods: Vec<PodRecord>,
 }
@@ -121,6 +123,7 @@ pub(crate) fn sweep() -> Result<Vec<String>> {
     for lab in &dead {
         remove(lab)?;
     }
+    remove_root_if_empty();
     Ok(dead.into_iter().collect())
 }
 
@@ -133,11 +136,9 @@ pub(crate) fn write_record(lab: &str, record: &Record) -> Result<()> {
 }
 
 pub(crate) fn read_record(lab: &str) -> Result<Record> {
+    ensure!(is_alive(lab), "no lab named `{lab}` is up");
     let path = dir_of(lab).join(RECORD);
-    let text = match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => bail!("no lab named `{lab}` is up"),
-        text => text.with_context(|| format!("reading {}", path.display()))?,
-    };
+    let text = fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
     serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))
 }
 
@@ -166,9 +167,13 @@ fn remove(lab: &str) -> Result<()> {
         }
         _ => {}
     }
+    remove_root_if_empty();
+    Ok(())
+}
+
+fn remove_root_if_empty() {
     // Fails while another lab lives, which is right.
     let _ = fs::remove_dir(ROOT);
-    Ok(())
 }
 
 fn known() -> Result<Vec<String>> {

@@ -4,7 +4,7 @@ use std::{
     fmt::Display,
     io,
     panic::Location,
-    process::{Child, ExitStatus},
+    process::ExitStatus,
     thread,
     time::{Duration, Instant},
 };
@@ -58,10 +58,14 @@ pub fn wait_for<T, E: Display>(
     unreachable!("the loop has no end but its returns")
 }
 
-/// Waits for the end of a child process.
+/// Waits for the end of a process. `try_wait` is that of the process.
 #[track_caller]
-pub(crate) fn wait_for_exit(what: impl Display, timeout: Duration, child: &mut Child) -> Result<ExitStatus> {
-    wait_for(what, timeout, || child.try_wait()?.ok_or_else(|| io::Error::other("it still runs")))
+pub(crate) fn wait_for_exit(
+    what: impl Display,
+    timeout: Duration,
+    mut try_wait: impl FnMut() -> io::Result<Option<ExitStatus>>,
+) -> Result<ExitStatus> {
+    wait_for(what, timeout, || try_wait()?.ok_or_else(|| io::Error::other("it still runs")))
 }
 
 #[cfg(test)]

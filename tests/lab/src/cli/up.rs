@@ -23,6 +23,7 @@ pub(super) fn run(file: &Path, name: Option<String>, foreground: bool) -> Result
     spec.name = name.unwrap_or(spec.name);
     let lab = Lab::start(&spec)?;
     populate(&lab, &spec)?;
+    lab.set_by_person()?;
     let milliseconds = lab.boot_time().as_millis();
     let name = lab.name().to_owned();
     if !foreground {

@@ -5,6 +5,7 @@ use std::{
     path::Path,
     process::{Child, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -74,10 +75,13 @@ impl KeeperLink {
 
     /// Ends the lab, if that is not done yet. What a killed keeper left is removed too.
     pub(crate) fn end(&self) -> Result<()> {
+        if self.lock().is_none() {
+            return Ok(());
+        }
         let asked = self.ask(&Request::End);
         let Some(Open { socket, mut process }) = self.lock().take() else { return Ok(()) };
         drop(socket);
-        wait_for_exit("the end of the keeper", ANSWERED_WITHIN, &mut process)?;
+        wait_for_exit("the end of the keeper", ANSWERED_WITHIN, || process.try_wait())?;
         match asked {
             Ok(Answer::Done) => Ok(()),
             Ok(answer) => Err(unexpected(answer)),
@@ -110,10 +114,10 @@ impl KeeperLink {
 
 impl Drop for KeeperLink {
     fn drop(&mut self) {
-        if self.lock().is_some()
-            && let Err(error) = self.end()
-        {
-            log::error!("ending lab {}: {error:#}", self.lab);
+        if let Err(error) = self.end() {
+            // A lab that leaves something behind is a failure of the test, unless there is one already.
+            assert!(thread::panicking(), "ending lab {}: {error:#}", self.lab);
+            eprintln!("ending lab {}: {error:#}", self.lab);
         }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct MachineOrder {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) enum Request {
-    /// Start these machines, all or none.
+    /// Start these machines. After a failure the lab is of no use but to be ended.
     Start(Vec<MachineOrder>),
     /// Live on without the owner, until SIGTERM.
     Detach,

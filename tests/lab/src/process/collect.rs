@@ -41,7 +41,7 @@ fn wait(child: &mut Child, stdout: &mut Pipe, stderr: &mut Pipe, deadline: Insta
         }
         if stdout.ended && stderr.ended {
             // Closing its output is the last thing most programs do.
-            return wait_for_exit("its end (its output is closed)", left, child);
+            return wait_for_exit("its end (its output is closed)", left, || child.try_wait());
         }
         // Asked before reading: what it wrote before its end is there to be read then.
         let ended = child.try_wait().context("looking at it")?;

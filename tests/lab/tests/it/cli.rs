@@ -57,7 +57,7 @@ fn the_example_comes_up_stays_and_goes() {
     if !require_root() {
         return;
     }
-    debian_plugin("ptp");
+    debian_plugin("bridge");
     let lab = Up::new("example", EXAMPLE);
     let name = lab.0.as_str();
     let listed = good(&["list"]);

@@ -17,7 +17,7 @@ use nix::{
 };
 use serde_json::Value;
 
-use crate::support::{caracal_lab, links_of_the_machine, ptp, two_nodes_with};
+use crate::support::{bridge, caracal_lab, links_of_the_machine, two_nodes_with};
 
 const GONE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -104,7 +104,7 @@ fn cgroups_of(lab: &str) -> PathBuf {
 /// A lab of this process, with pods and processes in them.
 fn busy_lab() -> (Lab, Vec<Process>, Traces) {
     let links = links_of_the_machine();
-    let lab = two_nodes_with("busy", &["ptp", "host-local"], ptp()).start().unwrap();
+    let lab = two_nodes_with("busy", &["bridge", "host-local"], bridge()).start().unwrap();
     let pod = lab.node("n1").pod("a").unwrap();
     let in_pod = pod.command("sleep").arg("1000").spawn().unwrap();
     let in_node = lab.node("n2").command("sh").args(["-c", "sleep 1000 & echo up; wait"]).spawn().unwrap();

@@ -44,7 +44,8 @@ fn a_node_looks_like_a_node() {
     assert_eq!(sh("cat /proc/1/comm"), "caracal-lab", "its init is PID 1, in a /proc of its own");
     assert_eq!(sh("cat /sys/class/net/*/address | wc -l"), "2", "a /sys of its own, with lo and eth0");
     assert_eq!(sh("cat /proc/self/cgroup | grep ^0:"), "0::/", "its own cgroup is its root");
-    assert!(!sh("cat /sys/fs/cgroup/cgroup.procs").is_empty());
+    assert_ne!(sh("cat /sys/fs/cgroup/cgroup.procs"), "");
+    assert_eq!(sh("ls /sys/kernel/btf/vmlinux"), "/sys/kernel/btf/vmlinux", "eBPF programs are loaded from here");
     assert_eq!(sh("cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding"), "1\n1");
     assert_eq!(sh("ip -br link show lo | grep -c UP"), "1");
     assert_eq!(sh("ls -d /etc/cni/net.d /opt/cni/bin /var/lib/cni /run/netns /run/caracal /run/lock | wc -l"), "6");
@@ -159,7 +160,8 @@ fn standard_input_and_output_are_not_limited_by_pipes() {
     let lab = Lab::builder("stdin").node(NodeSpec::new("n1")).start().unwrap();
     let text = vec![b'x'; 3 << 20];
     let output = lab.node("n1").command("cat").stdin(text.clone()).output().unwrap();
-    assert!(output.stdout == text);
+    let same = output.stdout == text;
+    assert!(same, "{} bytes came back", output.stdout.len());
 }
 
 #[test]

@@ -28,18 +28,22 @@ pub(crate) fn debian_plugin(name: &str) -> String {
     path
 }
 
-/// host-local with one address of each family out of the node's ranges.
-pub(crate) fn host_local() -> Value {
-    json!({
-        "type": "host-local",
-        "ranges": [[{"subnet": "${podCIDR4}"}], [{"subnet": "${podCIDR6}"}]],
-        "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}],
-    })
+/// A conflist of ptp alone, for IPv4: it would wait for IPv6 duplicate address detection.
+pub(crate) fn ptp() -> Value {
+    json!({"cniVersion": "1.0.0", "name": "net", "plugins": [{"type": "ptp", "ipam": {
+        "type": "host-local", "ranges": [[{"subnet": "${podCIDR4}"}]], "routes": [{"dst": "0.0.0.0/0"}],
+    }}]})
 }
 
-/// A conflist of ptp alone.
-pub(crate) fn ptp() -> Value {
-    json!({"cniVersion": "1.0.0", "name": "net", "plugins": [{"type": "ptp", "ipam": host_local()}]})
+/// A conflist of bridge alone, for both families.
+pub(crate) fn bridge() -> Value {
+    json!({"cniVersion": "0.4.0", "name": "net", "plugins": [
+        {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipam": {
+            "type": "host-local",
+            "ranges": [[{"subnet": "${podCIDR4}"}], [{"subnet": "${podCIDR6}"}]],
+            "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}],
+        }},
+    ]})
 }
 
 /// Names of the links in the real machine's network namespace.

@@ -42,7 +42,8 @@ fn payloads_of_any_size_come_back() {
     let (n1, n2) = (lab.node("n1"), lab.node("n2"));
     let _server = n2.serve(&["tcp/80", "udp/53"]).unwrap();
     let payload: Vec<u8> = (0..=u8::MAX).cycle().take(8 << 20).collect();
-    assert!(n1.tcp_roundtrip((n2.ip4(), 80), &payload).unwrap().bytes == payload);
+    let same = n1.tcp_roundtrip((n2.ip4(), 80), &payload).unwrap().bytes == payload;
+    assert!(same);
     for size in [0, 1, 1472, 1473, 60_000] {
         assert_eq!(n1.udp_roundtrip((n2.ip6(), 53), &payload[..size]).unwrap().bytes, payload[..size]);
     }
