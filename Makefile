@@ -10,7 +10,7 @@ NIGHTLY := +$(EBPF_TOOLCHAIN)
 # Rings 2 and 3 load programs and make namespaces.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup build ebpf demo test check fmt fmt-check clippy deny typos doc bench fuzz install clean
+.PHONY: help setup setup-build setup-test build ebpf demo test check fmt fmt-check clippy deny typos doc bench fuzz install clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -18,21 +18,27 @@ help: ## this list
 setup: ## install toolchains and tools; the other targets call it
 	@install/setup.sh
 
-build: setup ## all binaries, for trying out
+setup-build:
+	@install/setup.sh build
+
+setup-test:
+	@install/setup.sh test
+
+build: setup-build ## all binaries, for trying out
 	cargo build --workspace --exclude caracal-ebpf
 
-ebpf: setup ## the eBPF object alone; prints its path
+ebpf: setup-build ## the eBPF object alone; prints its path
 	cargo run --quiet --package caracal-ebpf-builder -- target/ebpf
 
-demo: setup ## two nodes, pods on them, and who can talk to whom (root; KEEP=1 leaves it up)
+demo: setup-build ## two nodes, pods on them, and who can talk to whom (root; KEEP=1 leaves it up)
 	@install/demo.sh
 
-test: setup ## every test: host, TEST_RUN and lab (root for the last two)
+test: setup-test ## every test: host, TEST_RUN and lab (root for the last two)
 	@tests/run.sh
 
 check: setup fmt-check clippy deny typos doc ## what a reviewer runs; no privileges
 
-fmt: setup ## format everything
+fmt: setup-build ## format everything
 	cargo $(NIGHTLY) fmt --all
 
 fmt-check:
@@ -50,13 +56,13 @@ typos:
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --exclude caracal-ebpf --no-deps --document-private-items --quiet
 
-bench: setup ## figures beside the peers', target/bench/report.json
+bench: setup-build ## figures beside the peers', target/bench/report.json
 	cargo run --release --package caracal-bench
 
-fuzz: setup ## each fuzz target for FUZZ_SECONDS
+fuzz: setup-test ## each fuzz target for FUZZ_SECONDS
 	@tests/fuzz/run.sh $(FUZZ_SECONDS)
 
-install: setup ## release binaries into DESTDIR/opt/cni/bin and DESTDIR/usr/local/bin
+install: setup-build ## release binaries into DESTDIR/opt/cni/bin and DESTDIR/usr/local/bin
 	cargo build --release --package caracal-cni-plugin --package caracal-ipam --package caracal-agent --package caracal-ctl
 	install -D -t $(DESTDIR)/opt/cni/bin target/release/caracal target/release/caracal-ipam
 	install -D -t $(DESTDIR)/usr/local/bin target/release/caracal-agent target/release/caracalctl

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Installs what building and testing Caracal needs, and nothing that is there already: toolchains, bpf-linker, the
 # tools of `make check`, Debian packages of the tests. `make` calls it; nobody has to know it.
+#
+#   setup.sh build   what compiles
+#   setup.sh test    and what the tests run with
+#   setup.sh         and what `make check` runs
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/ebpf/builder/toolchain.env"
@@ -56,9 +60,14 @@ ln -sf "$(rustup run "$EBPF_TOOLCHAIN" rustc --print sysroot)"/lib/libLLVM.so.* 
 LLVM_PREFIX=$llvm tool bpf-linker "$BPF_LINKER_VERSION" --no-default-features --features "$BPF_LINKER_LLVM"
 
 # What runs for seconds a day need not be optimised for minutes.
-if [ "${1:-all}" = all ]; then
-  tool cargo-nextest 0.9.151 --debug
-  tool cargo-deny 0.20.2 --debug
-  tool typos-cli 1.52.0 --debug
-fi
+case ${1:-all} in
+  build) ;;
+  test) tool cargo-nextest 0.9.151 --debug ;;
+  all)
+    tool cargo-nextest 0.9.151 --debug
+    tool cargo-deny 0.20.2 --debug
+    tool typos-cli 1.52.0 --debug
+    ;;
+  *) say "$1: build, test, or nothing"; exit 2 ;;
+esac
 debian
