@@ -1,8 +1,8 @@
 //! Who gets which address. Pure arithmetic: the same specification always gives the same plan.
 //!
-//! The machine at offset 11 of the LAN `172.31.0.0/16, fd00:1ab::/48` is `172.31.0.11` and `fd00:1ab::11` on a bridge, and
-//! `172.31.11.10` and `fd00:1ab:0:11::10` in a subnet of its own behind a router. Digits of the offset are kept in IPv6,
-//! so that both addresses of a machine can be recognised.
+//! The machine at offset 11 of the LAN `172.31.0.0/16, fd00:1ab::/48` is `172.31.0.11` and `fd00:1ab::11` on a bridge,
+//! and `172.31.11.10` and `fd00:1ab:0:11::10` in a subnet of its own behind a router. Digits of the offset are kept in
+//! IPv6, so that both addresses of a machine can be recognised.
 
 use std::{
     fmt,

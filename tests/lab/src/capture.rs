@@ -1,8 +1,8 @@
 //! What goes over an interface: an `AF_PACKET` socket, read by a thread into memory.
 //!
-//! A capture that is dropped while its test panics writes itself to `target/lab-captures/`, for Wireshark or tcpdump. As
-//! with every packet socket: a packet may be larger than the MTU and have a checksum that is still to be filled in, because
-//! the kernel does both later, and a VLAN tag is not in it.
+//! A capture that is dropped while its test panics writes itself to `target/lab-captures/`, for Wireshark or tcpdump.
+//! As with every packet socket: a packet may be larger than the MTU and have a checksum that is still to be filled in,
+//! because the kernel does both later, and a VLAN tag is not in it.
 
 mod pcap;
 

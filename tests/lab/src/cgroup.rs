@@ -1,7 +1,7 @@
 //! The cgroup of each machine: `<cgroup2>/caracal-lab/<lab>/<machine>`.
 //!
-//! A node's own cgroup is what socket programs of that node attach to, and they see only processes of that node. The lab
-//! enables no controllers, so a cgroup of a node may hold processes and child cgroups at the same time.
+//! A node's own cgroup is what socket programs of that node attach to, and they see only processes of that node. The
+//! lab enables no controllers, so a cgroup of a node may hold processes and child cgroups at the same time.
 
 use std::{
     fs, io,
@@ -37,7 +37,8 @@ pub(crate) fn remove(cgroup: &Path) -> Result<()> {
         return Ok(());
     }
     match fs::write(cgroup.join("cgroup.kill"), "1") {
-        // Kernels before 5.14 have no cgroup.kill; processes were killed with their init, so this is only a second belt.
+        // Kernels before 5.14 have no cgroup.kill; processes were killed with their init, so this is only a second
+        // belt.
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("killing what is left in {}", cgroup.display()));
         }

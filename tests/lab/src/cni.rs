@@ -1,10 +1,11 @@
-//! A small, strict CNI runtime: it calls real plugins inside a node, as containerd would through libcni, and holds them to
-//! the letter of the specification.
+//! A small, strict CNI runtime: it calls real plugins inside a node, as containerd would through libcni, and holds them
+//! to the letter of the specification.
 //!
-//! Plugins get the environment and the standard input of CNI specification section 4, chained by `prevResult`; the result
-//! of a whole list is cached in the node's `/var/lib/cni/results` for DEL and CHECK; DEL runs in reverse order and stops
-//! at the first error. What libcni forgives (a result of another version, output where there must be none, an error
-//! without an error object) is an [`Error::Protocol`] here. Every error carries all that the plugin was given and said.
+//! Plugins get the environment and the standard input of CNI specification section 4, chained by `prevResult`; the
+//! result of a whole list is cached in the node's `/var/lib/cni/results` for DEL and CHECK; DEL runs in reverse order
+//! and stops at the first error. What libcni forgives (a result of another version, output where there must be none, an
+//! error without an error object) is an [`Error::Protocol`] here. Every error carries all that the plugin was given and
+//! said.
 
 mod cache;
 mod conf;

@@ -1,10 +1,10 @@
 //! The keeper: a process of its own that holds a lab and ends it when its owner is gone.
 //!
-//! The owner (a test, or `caracal-lab up`) holds one end of a socket pair, the keeper the other. However the owner ends,
-//! the kernel closes its end, and the keeper kills the inits of all machines, waits for them, and removes the lab's
-//! cgroups and its directory. It runs in a session of its own, so that ctrl-C on a terminal does not reach it before it
-//! has done so. Inits die with the keeper (see [`crate::init`]); what remains then is two empty directories, which the
-//! next lab sweeps.
+//! The owner (a test, or `caracal-lab up`) holds one end of a socket pair, the keeper the other. However the owner
+//! ends, the kernel closes its end, and the keeper kills the inits of all machines, waits for them, and removes the
+//! lab's cgroups and its directory. It runs in a session of its own, so that ctrl-C on a terminal does not reach it
+//! before it has done so. Inits die with the keeper (see [`crate::init`]); what remains then is two empty directories,
+//! which the next lab sweeps.
 //!
 //! It has one thread, on which "die with the parent" of its children depends.
 
@@ -88,13 +88,15 @@ struct Keeper {
 
 impl Keeper {
     fn start(lab: &str) -> Result<Self> {
-        for swept in state::sweep()? {
-            log::warn!("swept what lab {swept} left: its keeper was killed");
-        }
+        // First: one of them may have had the same name.
+        let swept = state::sweep()?;
         let claim = Claim::take(lab)?;
         let log = state::dir_of(lab).join("keeper.log");
         let log = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
         dup2_stderr(&log).context("writing to keeper.log")?;
+        for dead in swept {
+            log::warn!("swept what lab {dead} left: its keeper was killed");
+        }
         let pid_namespace = File::open("/proc/self/ns/pid").context("opening /proc/self/ns/pid")?;
         Ok(Self { lab: lab.to_owned(), claim, pid_namespace, inits: Vec::new() })
     }
@@ -115,7 +117,6 @@ impl Keeper {
                 return Ok(false);
             }
             let answer = match receive_message(owner).context("hearing the owner")? {
-                None | Some(Request::End) if detached => continue,
                 None => return Ok(false),
                 Some(Request::End) => return Ok(true),
                 Some(Request::Detach) => {

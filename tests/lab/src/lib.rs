@@ -1,10 +1,11 @@
 //! Nodes and pods made of namespaces: for tests, benchmarks, the demo, and people.
 //!
-//! A *node* is a set of namespaces (network, mount, pid, UTS, cgroup) held by an init process, with `/run`, `/etc`, bpffs and
-//! cgroup2 subtree of its own. Nodes and *clients* are joined by a LAN, which is a bridge or a router in one more set of
-//! namespaces. A *pod* is a network namespace on a node, attached by real CNI plugins ([`cni`]). Nothing is ever made in the
-//! network namespace of the real machine, no file of it is written outside of `/run/caracal-lab`, and nothing is left
-//! when the lab ends, however it ends (a process of its own, the keeper, sees to that).
+//! A *node* is a set of namespaces (network, mount, pid, UTS, cgroup) held by an init process, with `/run`, `/etc`,
+//! bpffs and cgroup2 subtree of its own. Nodes and *clients* are joined by a LAN, which is a bridge or a router in one
+//! more set of namespaces. A *pod* is a network namespace on a node, attached by real CNI plugins ([`cni`]). Nothing is
+//! ever made in the network namespace of the real machine, none of its files is written outside of `/run/caracal-lab`
+//! (nodes have `/etc`, `/opt`, `/var`, `/run` and `/tmp` of their own), and nothing is left when the lab ends, however
+//! it ends: a process of its own, the keeper, sees to that.
 //!
 //! ```no_run
 //! use caracal_lab::{Lab, NodeSpec, Site as _};
@@ -28,6 +29,8 @@
 //! # }
 //! ```
 
+#![deny(unsafe_code)]
+
 mod address;
 mod capture;
 mod cgroup;
@@ -50,6 +53,7 @@ mod root;
 mod site;
 pub mod spec;
 mod state;
+#[expect(unsafe_code, reason = "the one place for what is not safe")]
 mod sys;
 pub mod traffic;
 mod vars;

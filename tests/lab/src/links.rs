@@ -1,7 +1,8 @@
 //! Links, addresses and routes of the LAN, as input of `ip -batch`.
 //!
-//! Every link is made inside the LAN's namespace and its other end is moved into the node or client: nothing ever exists
-//! in the real machine's network namespace. The functions here are pure; [`apply`] is the one place that runs `ip`.
+//! Every link is made inside the LAN's namespace and its other end is moved into the node or client: nothing ever
+//! exists in the real machine's network namespace. The functions here are pure; [`apply`] is the one place that runs
+//! `ip`.
 
 use std::{
     fmt::Write as _,

@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command},
     sync::{Arc, Mutex, PoisonError},
+    thread,
 };
 
 use anyhow::{Context as _, Result};
@@ -49,6 +50,16 @@ impl Shared {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut record);
         state::write_record(&self.lab, &record)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            // A lab that leaves something behind is a failure of the test, unless there is one already.
+            assert!(thread::panicking(), "ending lab {}: {error:#}", self.lab);
+            eprintln!("ending lab {}: {error:#}", self.lab);
+        }
     }
 }
 
@@ -122,8 +133,9 @@ impl Machine {
             .with_context(|| format!("reading {} of {}", path.display(), self.name()))
     }
 
-    /// Writes a file of the machine, and the directories above it. A program is better written by a program of the machine:
-    /// while this process has it open, another thread may start a process that keeps it open, and nobody can run it.
+    /// Writes a file of the machine, and the directories above it. A program is better written by a program of the
+    /// machine: while this process has it open, another thread may start a process that keeps it open, and nobody can
+    /// run it.
     pub fn write_file(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Result<()> {
         let (path, content) = (path.as_ref(), content.as_ref());
         let write = || {

@@ -1,5 +1,7 @@
 //! `caracal-lab`: labs for people, and the helper processes of all labs.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use caracal_lab::cli;

@@ -1,9 +1,9 @@
-//! What a machine of the lab sees as its file system: the one of the real machine, with everything that a node writes to
-//! covered by something of its own.
+//! What a machine of the lab sees as its file system: the one of the real machine, with everything that a node writes
+//! to covered by something of its own.
 //!
-//! `/etc`, `/opt` and `/var` are overlays whose upper layer is a tmpfs; `/run` and `/tmp` are empty; `/proc`, `/sys`,
-//! `/sys/fs/bpf` and `/sys/fs/cgroup` show the machine's own namespaces. All of it lives in a private mount namespace
-//! and goes with it.
+//! `/etc`, `/opt` and `/var` are overlays whose upper layer is a tmpfs; `/run`, `/tmp` and the directories of CNI are
+//! empty; `/proc`, `/sys`, `/sys/fs/bpf` and `/sys/fs/cgroup` show the machine's own namespaces. All of it lives in a
+//! private mount namespace and goes with it.
 
 use std::{
     fs,
@@ -17,12 +17,12 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 /// Directories of the real machine that a node may write into without the machine noticing.
 const OVERLAYS: [&str; 3] = ["etc", "opt", "var"];
 
-/// Directories that a node starts without, and their permissions.
-const EMPTY: [(&str, u32); 2] = [("tmp", 0o1777), ("run", 0o755)];
+/// Directories that are empty at first, whatever the real machine has there, and their permissions.
+const EMPTY: [(&str, u32); 5] =
+    [("tmp", 0o1777), ("run", 0o755), ("etc/cni/net.d", 0o755), ("opt/cni/bin", 0o755), ("var/lib/cni", 0o755)];
 
 /// Directories that software of a Kubernetes node expects.
-const EXPECTED: [&str; 6] =
-    ["/etc/cni/net.d", "/opt/cni/bin", "/var/lib/cni", "/run/netns", "/run/caracal", "/run/lock"];
+const EXPECTED: [&str; 3] = ["/run/netns", "/run/caracal", "/run/lock"];
 
 /// Builds the file system of this process, which is alone in new mount, network and cgroup namespaces.
 ///
@@ -57,8 +57,8 @@ fn mount_new(fstype: &str, target: &Path, options: Option<&str>) -> Result<()> {
 /// Makes `/<name>` writable without writing to it.
 fn overlay(scratch: &Path, name: &str) -> Result<()> {
     let target = Path::new("/").join(name);
-    let upper = scratch.join(name).join("upper");
-    let work = scratch.join(name).join("work");
+    let upper = scratch.join("upper").join(name);
+    let work = scratch.join("work").join(name);
     for dir in [&upper, &work] {
         fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
     }
@@ -70,8 +70,10 @@ fn overlay(scratch: &Path, name: &str) -> Result<()> {
 /// Covers `/<name>` with an empty directory in which only what is `visible` of it remains.
 fn cover(scratch: &Path, name: &str, mode: u32, visible: &[PathBuf]) -> Result<()> {
     let target = Path::new("/").join(name);
-    let cover = scratch.join(name);
-    fs::create_dir(&cover).with_context(|| format!("creating {}", cover.display()))?;
+    let cover = scratch.join("empty").join(name);
+    for dir in [&cover, &target] {
+        fs::create_dir_all(dir).with_context(|| format!("creating {}", dir.display()))?;
+    }
     fs::set_permissions(&cover, fs::Permissions::from_mode(mode))
         .with_context(|| format!("setting the mode of {}", cover.display()))?;
     for source in outermost(visible) {

@@ -1,4 +1,5 @@
-//! Going into namespaces: always on a fresh thread that ends there, so that no thread of the test ever changes its place.
+//! Going into namespaces: always on a fresh thread that ends there, so that no thread of the test ever changes its
+//! place.
 
 use std::{fs::File, io, panic, path::Path, sync::Arc, thread};
 

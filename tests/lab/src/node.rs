@@ -58,15 +58,15 @@ impl Node {
         Driver::new(&self.machine)
     }
 
-    /// Writes the node's network configuration. `${node}`, `${nodeIP4}`, `${nodeIP6}`, `${podCIDR4}` and `${podCIDR6}` in
-    /// its strings stand for what this node has.
+    /// Writes the node's network configuration. `${node}`, `${nodeIP4}`, `${nodeIP6}`, `${podCIDR4}` and `${podCIDR6}`
+    /// in its strings stand for what this node has.
     pub fn set_conflist(&self, list: &Value) -> Result<()> {
         let list = self.vars().expand_json(list).with_context(|| format!("conflist of node {}", self.label()))?;
         self.machine.write_file(CONFLIST, serde_json::to_vec_pretty(&list).context("encoding the conflist")?)
     }
 
-    /// Puts a program into the node's `/opt/cni/bin`, by a symbolic link: nothing is copied, so that nobody can find the
-    /// program half written or still open for writing.
+    /// Puts a program into the node's `/opt/cni/bin`, by a symbolic link: nothing is copied, so that nobody can find
+    /// the program half written or still open for writing.
     ///
     /// `program` is a path, or the name of a binary of this workspace. A path below `/tmp` or `/run` works only if the
     /// lab was told of it from the start ([`crate::spec::LabSpec::binaries`]).
@@ -87,8 +87,8 @@ impl Node {
             .with_context(|| format!("linking {} to {} on node {}", link.display(), program.display(), self.label()))
     }
 
-    /// Starts a shell command that runs until the lab ends, with `${…}` as in [`Self::set_conflist`]. What it writes goes
-    /// to `log`, a file of the node.
+    /// Starts a shell command that runs until the lab ends, with `${…}` as in [`Self::set_conflist`]. What it writes
+    /// goes to `log`, a file of the node.
     pub(crate) fn start(&self, command: &str, log: &str) -> Result<()> {
         let command = self.vars().expand(command)?;
         start_daemon(self, log, ["sh", "-c", &command])

@@ -46,7 +46,8 @@ impl Default for PodOptions {
     }
 }
 
-/// A pod. Dropping it leaves it on its node, which is what a node that loses power does; [`Self::delete`] takes it away.
+/// A pod. Dropping it leaves it on its node, which is what a node that loses power does; [`Self::delete`] takes it
+/// away.
 #[derive(Debug)]
 pub struct Pod {
     node: Node,
@@ -69,7 +70,8 @@ impl Pod {
         let added = match driver.add(&network, &attachment) {
             Ok(added) => added,
             Err(error) => {
-                // As a runtime does: DEL after a failed ADD, then the namespace goes. The first error is the one to tell.
+                // As a runtime does: DEL after a failed ADD, then the namespace goes. The first error is the one to
+                // tell.
                 let _ = driver.del(&network, &attachment);
                 node.machine().remove_netns(name)?;
                 return Err(error).with_context(making);

@@ -143,7 +143,8 @@ impl std::fmt::Display for Command {
     }
 }
 
-/// A program that runs in a machine or pod. Dropping it kills it; if the test is panicking, the end of its log is printed.
+/// A program that runs in a machine or pod. Dropping it kills it; if the test is panicking, the end of its log is
+/// printed.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -234,8 +235,8 @@ impl Drop for Process {
     }
 }
 
-/// The running [`Process`]es of a lab. A machine does not end before its processes are reaped, and only this process, which
-/// is their parent, can do that.
+/// The running [`Process`]es of a lab. A machine does not end before its processes are reaped, and only this process,
+/// which is their parent, can do that.
 #[derive(Debug, Default)]
 pub(crate) struct Children(Mutex<Vec<Arc<Mutex<Child>>>>);
 

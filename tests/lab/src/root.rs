@@ -5,9 +5,9 @@ use std::{
     io::{self, Write as _},
 };
 
-/// True if this process may make labs. Without root it panics, since a test that did not run must not look as if it had; with
-/// `CARACAL_SKIP_ROOT=1` in the environment it prints `SKIPPED: <reason>` to standard error and gives false, for the
-/// caller to return.
+/// True if this process may make labs. Without root it panics, since a test that did not run must not look as if it
+/// had; with `CARACAL_SKIP_ROOT=1` in the environment it prints `SKIPPED: <reason>` to standard error and gives false,
+/// for the caller to return.
 ///
 /// # Panics
 /// Without root, unless told to skip.

@@ -56,7 +56,8 @@ pub trait Site {
         found.unwrap_or_else(|| panic!("{} has no IPv6 address", self.label()))
     }
 
-    /// A program to run here: in all namespaces of the machine and in its cgroup, and for a pod in its network namespace.
+    /// A program to run here: in all namespaces of the machine and in its cgroup, and for a pod in its network
+    /// namespace.
     ///
     /// `program` is looked up in the machine's `PATH`, which begins with the directory of this workspace's binaries.
     fn command(&self, program: impl AsRef<OsStr>) -> Command {

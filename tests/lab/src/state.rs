@@ -8,8 +8,8 @@
 //! | `<machine>/` | empty; each machine mounts its scratch tmpfs there, in its own mount namespace |
 //!
 //! A lab whose `keeper` file nobody holds a lock on is dead: [`sweep`] removes what it left. The kernel lets go of the
-//! lock when the keeper ends, however it ends, so no pid is ever compared. Making and removing are serialised by a lock on
-//! `/run/caracal-lab` itself.
+//! lock when the keeper ends, however it ends, so no pid is ever compared. Making and removing are serialised by a lock
+//! on `/run/caracal-lab` itself.
 
 use std::{
     collections::BTreeSet,
@@ -142,7 +142,8 @@ pub(crate) fn read_record(lab: &str) -> Result<Record> {
     serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))
 }
 
-/// Locks `/run/caracal-lab`, making it if needed; its last user removes it, perhaps while this process waits for the lock.
+/// Locks `/run/caracal-lab`, making it if needed; its last user removes it, perhaps while this process waits for the
+/// lock.
 fn lock_root() -> Result<File> {
     for _ in 0..100 {
         fs::create_dir_all(ROOT).with_context(|| format!("creating {ROOT} (labs need root)"))?;

@@ -57,8 +57,8 @@ pub(crate) fn packet_address(ifindex: u32) -> Option<LinkAddr> {
     unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(len)) }
 }
 
-/// Sets the loopback interface of this thread's network namespace up: one `RTM_NEWLINK`, since starting `ip` for it costs
-/// more than making the namespace.
+/// Sets the loopback interface of this thread's network namespace up: one `RTM_NEWLINK`, since starting `ip` for it
+/// costs more than making the namespace.
 pub(crate) fn set_loopback_up() -> io::Result<()> {
     const LOOPBACK_INDEX: u32 = 1;
     let up = libc::IFF_UP.cast_unsigned();

@@ -85,8 +85,8 @@ impl Network {
         Self::from_list(&Value::Object(list))
     }
 
-    /// Reads the configuration that a runtime would use: the first file by name. A first file that is invalid is an error,
-    /// and is not skipped. Files in the directory that bears the network's name are appended to the chain.
+    /// Reads the configuration that a runtime would use: the first file by name. A first file that is invalid is an
+    /// error, and is not skipped. Files in the directory that bears the network's name are appended to the chain.
     pub fn load(dir: &Path) -> Result<Self, Error> {
         let path = files(dir, &["conf", "conflist", "json"])?
             .into_iter()
@@ -111,7 +111,8 @@ impl Network {
     }
 
     /// What the plugin at `index` reads: its own configuration with what the runtime adds.
-    pub(super) fn stdin(
+    #[must_use]
+    pub fn stdin(
         &self,
         index: usize,
         attachment: Option<&Attachment>,

@@ -106,8 +106,8 @@ impl Driver {
         Ok(runs)
     }
 
-    /// GC: a DEL for each cached attachment that is not in `valid`, then GC of every plugin. Goes on after errors. Nothing
-    /// is called if the list disables it.
+    /// GC: a DEL for each cached attachment that is not in `valid`, then GC of every plugin. Goes on after errors.
+    /// Nothing is called if the list disables it.
     pub fn gc(&self, network: &Network, valid: &[Attachment]) -> Result<Vec<Run>, Error> {
         needs(Verb::Gc, network, GC_SINCE)?;
         if network.disable_gc {

@@ -23,8 +23,8 @@ pub struct Request {
     pub from: Option<SocketAddr>,
     /// How long it may take in all.
     pub timeout: Duration,
-    /// UDP only: whether the socket is connected, so that the kernel reports ICMP errors and drops foreign answers. On a
-    /// socket that is not, an answer from elsewhere is a [`ErrorKind::Mismatch`].
+    /// UDP only: whether the socket is connected, so that the kernel reports ICMP errors and drops foreign answers. On
+    /// a socket that is not, an answer from elsewhere is a [`ErrorKind::Mismatch`].
     pub connected: bool,
 }
 

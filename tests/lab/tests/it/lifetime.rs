@@ -6,7 +6,7 @@ use std::{
     io::{BufRead as _, BufReader},
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    process::{Child, Stdio},
+    process::{Child, ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -115,24 +115,41 @@ fn busy_lab() -> (Lab, Vec<Process>, Traces) {
     (lab, vec![in_pod, in_node], traces)
 }
 
+/// A process that has a lab. It is killed if the test fails, since it would wait for ever.
+struct Owner(Child);
+
+impl Owner {
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), signal).unwrap();
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        self.0.wait().unwrap()
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        // Fails if it ended already, which is as good.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A lab that belongs to another process, with pods and servers in them.
-fn lab_of_another_process(name: &str) -> (Child, Traces) {
+fn lab_of_another_process(name: &str) -> (Owner, Traces) {
     let links = links_of_the_machine();
     let name = format!("{name}-{}", std::process::id());
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/two-nodes.yaml");
     let mut owner = caracal_lab();
     owner.args(["up", "--foreground", "--name", &name, example]).stdout(Stdio::piped());
-    let mut owner = owner.spawn().unwrap();
+    let mut owner = Owner(owner.spawn().unwrap());
     let mut line = String::new();
-    BufReader::new(owner.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(owner.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     assert!(line.contains("is up"), "{line}");
     let traces = Traces::of(&name, links);
     assert!(!traces.left().is_empty(), "what is looked for is there");
     (owner, traces)
-}
-
-fn signal(pid: u32, signal: Signal) {
-    kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
 }
 
 #[test]
@@ -179,8 +196,8 @@ fn the_owner_is_interrupted() {
         return;
     }
     let (mut owner, traces) = lab_of_another_process("interrupted");
-    signal(owner.id(), Signal::SIGINT);
-    assert!(owner.wait().unwrap().success());
+    owner.signal(Signal::SIGINT);
+    assert!(owner.wait().success());
     traces.assert_nothing_left();
 }
 
@@ -190,8 +207,8 @@ fn the_owner_is_killed() {
         return;
     }
     let (mut owner, traces) = lab_of_another_process("owner");
-    owner.kill().unwrap();
-    owner.wait().unwrap();
+    owner.signal(Signal::SIGKILL);
+    owner.wait();
     traces.assert_nothing_left();
 }
 
@@ -201,12 +218,12 @@ fn the_keeper_is_killed_and_the_owner_cleans_up() {
         return;
     }
     let (mut owner, traces) = lab_of_another_process("keeper");
-    signal(u32::try_from(traces.keeper).unwrap(), Signal::SIGKILL);
+    kill(Pid::from_raw(traces.keeper), Signal::SIGKILL).unwrap();
     let inits_are_gone =
         || traces.pids.iter().all(|pid| *pid == traces.keeper || !Path::new(&format!("/proc/{pid}")).exists());
     wait_until("the end of all machines", GONE_WITHIN, inits_are_gone).unwrap();
-    signal(owner.id(), Signal::SIGTERM);
-    owner.wait().unwrap();
+    owner.signal(Signal::SIGTERM);
+    owner.wait();
     traces.assert_nothing_left();
 }
 
@@ -216,9 +233,9 @@ fn owner_and_keeper_are_killed_and_the_next_lab_sweeps() {
         return;
     }
     let (mut owner, traces) = lab_of_another_process("both");
-    signal(u32::try_from(traces.keeper).unwrap(), Signal::SIGKILL);
-    owner.kill().unwrap();
-    owner.wait().unwrap();
+    kill(Pid::from_raw(traces.keeper), Signal::SIGKILL).unwrap();
+    owner.signal(Signal::SIGKILL);
+    owner.wait();
     wait_until("the end of the lab", GONE_WITHIN, || traces.left_in_the_kernel().is_empty())
         .unwrap_or_else(|error| panic!("{error}: left are {:?}", traces.left()));
     Lab::builder("next").start().unwrap().end().unwrap();

@@ -53,9 +53,6 @@ fn pods_of_bridge_reach_each_other_behind_a_router_too() {
     if !require_root() {
         return;
     }
-    let conflist = json!({"cniVersion": "0.4.0", "name": "net", "plugins": [
-        {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipam": host_local()},
-    ]});
     let lab = two_nodes_with("br", &["bridge", "host-local"], bridge()).lan(LanKind::Routed).start().unwrap();
     let a = lab.node("n1").pod("a").unwrap();
     let b = lab.node("n1").pod("b").unwrap();

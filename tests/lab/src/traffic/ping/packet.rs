@@ -1,4 +1,5 @@
-//! ICMP and ICMPv6 packets as raw sockets give and take them: IPv4 with the IP header on what is received, IPv6 without.
+//! ICMP and ICMPv6 packets as raw sockets give and take them: IPv4 with the IP header on what is received, IPv6
+//! without.
 
 const ICMP: u8 = 1;
 const ICMPV6: u8 = 58;
