@@ -10,7 +10,7 @@ NIGHTLY := +$(EBPF_TOOLCHAIN)
 # Rings 2 and 3 load programs and make namespaces.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup setup-build setup-test build ebpf demo test check fmt fmt-check clippy deny typos doc bench fuzz install clean
+.PHONY: help setup setup-build setup-test setup-fuzz build ebpf demo test check fmt fmt-check clippy deny typos doc bench fuzz install clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ setup-build:
 
 setup-test:
 	@install/setup.sh test
+
+setup-fuzz:
+	@install/setup.sh fuzz
 
 build: setup-build ## all binaries, for trying out
 	cargo build --workspace --exclude caracal-ebpf
@@ -59,7 +62,7 @@ doc:
 bench: setup-build ## figures beside the peers', target/bench/report.json
 	cargo run --release --package caracal-bench
 
-fuzz: setup-test ## each fuzz target for FUZZ_SECONDS
+fuzz: setup-fuzz ## each fuzz target for FUZZ_SECONDS
 	@tests/fuzz/run.sh $(FUZZ_SECONDS)
 
 install: setup-build ## release binaries into DESTDIR/opt/cni/bin and DESTDIR/usr/local/bin

@@ -5,6 +5,7 @@
 #   setup.sh build   what compiles
 #   setup.sh test    and what the tests run with
 #   setup.sh         and what `make check` runs
+#   setup.sh fuzz    what compiles, and cargo-fuzz
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/ebpf/builder/toolchain.env"
@@ -68,6 +69,7 @@ case ${1:-all} in
     tool cargo-deny 0.20.2 --debug
     tool typos-cli 1.52.0 --debug
     ;;
-  *) say "$1: build, test, or nothing"; exit 2 ;;
+  fuzz) tool cargo-fuzz 0.13.2 --debug ;;
+  *) say "$1: build, test, fuzz, or nothing"; exit 2 ;;
 esac
 debian

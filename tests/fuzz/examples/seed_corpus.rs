@@ -9,7 +9,7 @@ mod frames;
 #[path = "../../../ebpf/logic/tests/parser/read.rs"]
 mod read;
 
-use frames::{Extension, Frame, Ip, Transport, tcp, udp, v4, v6};
+use frames::{Extension, Frame, Ip, Transport, tcp, udp, v4, v4_options, v6};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = PathBuf::from(env::args_os().nth(1).ok_or("usage: seed_corpus <directory>")?);
@@ -28,7 +28,7 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let frames = [
         ("tcp4", Frame::new(v4(), tcp())),
         ("tcp6", Frame::new(v6(&[]), tcp())),
-        ("tcp4-options", Frame::new(with_options(v4()), tcp_options)),
+        ("tcp4-options", Frame::new(v4_options(3), tcp_options)),
         ("udp4-padded", Frame { payload: vec![0; 4], padding: 14, ..Frame::new(v4(), udp()) }),
         ("udp6-chain", Frame::new(v6(&chain), udp())),
         ("tcp6-odd-chain", Frame::new(v6(&odd_chain), tcp())),
@@ -56,11 +56,4 @@ fn seeds() -> Vec<(&'static str, Vec<u8>)> {
 /// An ICMP error about another frame's datagram.
 fn about(ip: Ip, icmp_type: u8, frame: &Frame) -> Frame {
     Frame { payload: frame.datagram(), ..Frame::new(ip, Transport::Icmp(icmp_type, 0)) }
-}
-
-fn with_options(mut ip: Ip) -> Ip {
-    if let Ip::V4 { options, .. } = &mut ip {
-        options.resize(3, [1; 4]);
-    }
-    ip
 }
