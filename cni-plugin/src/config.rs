@@ -59,8 +59,8 @@ impl Places {
         Ok(Self::with(absolute(conf, "runDir")?, absolute(conf, "bpffs")?, data_dir))
     }
 
-    /// Reads a configuration that may be broken: what it says wrongly counts as not said, because what was made
-    /// under it must still be taken apart.
+    /// Reads a configuration that may be broken: what it says wrongly counts as not said, because what was made under
+    /// it must still be taken apart.
     #[must_use]
     pub fn of(request: &Request) -> Self {
         let conf = request.conf();

@@ -49,7 +49,10 @@ impl DataPlane {
     /// Undoes [`DataPlane::attach`], all or part of it. Gives every error.
     pub fn detach(&self, ifindex: u32, addresses: &[IpAddr]) -> Vec<Error> {
         let Some(pinned) = &self.pinned else { return Vec::new() };
-        let endpoints = addresses.iter().map(|ip| pinned.remove_endpoint(*ip, ifindex));
-        endpoints.chain([pinned.detach_pod(ifindex)]).filter_map(Result::err).collect()
+        // The addresses go first: while there is an endpoint, its link is guarded.
+        let removed = addresses.iter().map(|ip| pinned.remove_endpoint(*ip, ifindex));
+        let mut errors: Vec<_> = removed.filter_map(Result::err).collect();
+        errors.extend(pinned.detach_pod(ifindex).err());
+        errors
     }
 }

@@ -1,7 +1,7 @@
 //! The CNI plugin that kubelet runs, as a library: `main.rs` only starts it.
 //!
-//! One call is one process: it starts, does one verb and ends, in a few milliseconds. So everything here is synchronous,
-//! and no program is run.
+//! One call is one process: it starts, does one verb and ends, in a few milliseconds. So everything here is
+//! synchronous, and no program is run.
 //!
 //! * [`config`]: what a network configuration asks for.
 //! * [`identity`]: how an attachment's link is called.

@@ -17,6 +17,9 @@ use std::{
 use caracal_ipam::{Attachment, nameless};
 use serde::{Deserialize, Serialize};
 
+/// How often a record may vanish just when it is looked at.
+const ATTEMPTS: u32 = 100;
+
 /// What ADD made, or is about to make.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -89,7 +92,7 @@ impl RecordFile {
         // Nobody else has this inode, so there is nobody to wait for.
         new.file.lock().map_err(Error::new("locking", &new.path))?;
         new.append()?;
-        loop {
+        for _ in 0..ATTEMPTS {
             match nameless::name(&new.file, &new.path) {
                 Ok(()) => return Ok(Begun::New(new)),
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
@@ -107,6 +110,7 @@ impl RecordFile {
                 Err(TryLockError::Error(e)) => return Err(Error::new("locking", &new.path)(e)),
             }
         }
+        Ok(Begun::Busy)
     }
 
     /// Opens an attachment's record, if there is one, after whoever is at work on it has finished.

@@ -28,9 +28,9 @@ pub fn has_ipv6() -> bool {
 /// Prepares the host's end of a pod's link. It must not be switched on yet.
 ///
 /// A pod must not be able to advertise itself as a router to the host (`accept_ra`). For IPv6 pods the host must
-/// forward what comes in by the link. `force_forwarding` (Linux 6.17) says so for one link; before that there is only the
-/// switch for all links, which makes a host deaf to router advertisements elsewhere, so it is turned
-/// only if nobody has.
+/// forward what comes in by the link. `force_forwarding` (Linux 6.17) says so for one link; before that there is only
+/// the switch for all links, which makes a host deaf to router advertisements elsewhere, so it is turned only if nobody
+/// has.
 pub fn prepare_host_end(ifname: &str, forward_ipv6: bool) -> Result<(), Error> {
     write(ifname, "accept_ra", "0")?;
     if !forward_ipv6 || read("all", "forwarding")? == "1" {

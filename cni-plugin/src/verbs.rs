@@ -1,8 +1,8 @@
 //! The verbs of the CNI specification.
 //!
-//! ADD writes down what it is about to do before it does it, and DEL takes apart what is written down. An ADD that fails
-//! undoes itself by the same steps as DEL, and so does the first verb that finds the remains of an ADD that
-//! was killed.
+//! ADD writes down what it is about to do before it does it, and DEL takes apart what is written down. An ADD that
+//! fails undoes itself by the same steps as DEL, and so does the first verb that finds the remains of an ADD that was
+//! killed.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! How a pod is wired: pure, from a plan to the changes that make it true and to the result that tells of it.
 //!
-//! A pod and the host are the two ends of a cable, and nothing else is on it. So the pod's addresses stand alone (/32, /128),
-//! everything it sends goes to the host, whose hardware address it knows for good under a link-local address
+//! A pod and the host are the two ends of a cable, and nothing else is on it. So the pod's addresses stand alone (/32,
+//! /128), everything it sends goes to the host, whose hardware address it knows for good under a link-local address
 //! that nobody needs to have; and the host knows the pod's. There is no ARP, no neighbour discovery and no address
 //! detection to wait for.
 
@@ -21,11 +21,14 @@ pub const GATEWAY4: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 /// The host, as pods address it.
 pub const GATEWAY6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 
+/// Longest alias the kernel keeps, with room for the byte that ends it.
+pub const ALIAS_MAX: usize = 254;
+
 const SCOPE_LINK: u8 = 253;
 
 /// `rp_filter` that asks only whether the source is reachable at all. Strict filtering would judge packets by the
-/// routing table although the data plane decides where they go, and drops replies of pods with several
-/// interfaces. The kernel takes the larger of this and the value for all links, so 0 would not loosen anything.
+/// routing table although the data plane decides where they go, and drops replies of pods with several interfaces. The
+/// kernel takes the larger of this and the value for all links, so 0 would not loosen anything.
 const RP_FILTER_LOOSE: i32 = 2;
 
 /// All that is to be known about a pod's wiring.
@@ -41,7 +44,7 @@ pub struct Plan {
     pub addresses: Vec<IpAddr>,
     /// Routes in the pod.
     pub routes: Vec<PodRoute>,
-    /// Whose link it is, for people who list links.
+    /// Whose link it is, for people who list links; at most [`ALIAS_MAX`] bytes of it are kept.
     pub alias: Option<String>,
     /// Whether the kernel speaks IPv6.
     pub has_ipv6: bool,
@@ -68,8 +71,8 @@ pub fn alone(ip: IpAddr) -> IpNetwork {
     ip.into()
 }
 
-/// The routes of a pod with `addresses`: those configured, and where they have no default route, one of ours. Whatever a
-/// configured route calls its gateway, the next hop is the host: nobody else is on the cable.
+/// The routes of a pod with `addresses`: those configured, and where they have no default route, one of ours. Whatever
+/// a configured route calls its gateway, the next hop is the host: nobody else is on the cable.
 #[must_use]
 pub fn pod_routes(addresses: &[IpAddr], configured: &[Route]) -> Vec<PodRoute> {
     let has_family = |v4: bool| addresses.iter().any(|ip| ip.is_ipv4() == v4);
@@ -97,8 +100,11 @@ impl Plan {
     /// pod does not use it, and its duplicate detection would be the first thing on the cable.
     #[must_use]
     pub fn host_batch(&self, index: u32) -> Batch {
-        let settings =
-            LinkSettings { alias: self.alias.clone(), ipv4: (1, RP_FILTER_LOOSE), no_link_local: self.has_ipv6 };
+        let settings = LinkSettings {
+            alias: self.alias.as_ref().map(|alias| alias[..alias.floor_char_boundary(ALIAS_MAX)].to_owned()),
+            ipv4: (1, RP_FILTER_LOOSE),
+            no_link_local: self.has_ipv6,
+        };
         let mut batch = Batch::from_iter([link_settings(index, &settings), link_up(index)]);
         for ip in &self.addresses {
             batch.push(neighbour_add(index, *ip, self.identity.pod_mac));
@@ -107,8 +113,8 @@ impl Plan {
         batch
     }
 
-    /// What is to be done in the pod, to the link numbered `index`. Then come the routes, one request
-    /// each, from the position that is given with it.
+    /// What is to be done in the pod, to the link numbered `index`. Then come the routes, one request each, from the
+    /// position that is given with it.
     ///
     /// A pod without an IPv6 address gets no link-local one either, which would only have it look for routers.
     pub fn pod_batch(&self, index: u32) -> (Batch, usize) {

@@ -1,1 +1,12 @@
-//! Placeholder until the crate's first commit.
+//! The network configurations Caracal ships, from one typed source: what the installer writes, what the lab and the
+//! tests use, and what the documentation shows are the same.
+//!
+//! Keys come out in a fixed order, so two renderings differ only where their meaning does.
+
+#![forbid(unsafe_code)]
+
+mod conflist;
+mod primary;
+
+pub use conflist::{Capabilities, CniVersion, Conflist, Ipam, Plugin, Policy, Range};
+pub use primary::{PrimaryOptions, primary};

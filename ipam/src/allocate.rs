@@ -14,6 +14,9 @@ use crate::{
     store::{Entry, Store},
 };
 
+/// How many addresses an allocation may lose to others before it gives up.
+const ATTEMPTS: u32 = 1000;
+
 /// The addresses of one network on this node.
 ///
 /// Giving back needs no configuration, only to know where the store is: a network whose configuration is broken or gone
@@ -100,17 +103,19 @@ impl Ipam {
         unavailable: &mut Unavailable,
     ) -> Result<IpAddr, Error> {
         let mut ip = first;
-        while !entry.claim(ip)? {
+        for _ in 0..ATTEMPTS {
+            if entry.claim(ip)? {
+                return Ok(ip);
+            }
             if is_wish {
                 return Err(Error::InUse(ip));
             }
-            // Every round makes `taken` larger, so there is an end.
-            unavailable.taken.extend(self.store.taken()?);
-            unavailable.taken.insert(ip);
+            // Looked up anew each time: what somebody has let go of meanwhile is to be had.
+            unavailable.taken = self.store.taken()?;
             ip = set.pick(Some(ip), unavailable).ok_or_else(|| exhausted(set, unavailable))?;
             entry.want(ip)?;
         }
-        Ok(ip)
+        Err(Error::Contended(ATTEMPTS))
     }
 
     /// Takes back what `attachment` holds and says what that was; nothing if it holds nothing.

@@ -33,6 +33,9 @@ pub enum Error {
         /// How many of them are held.
         used: usize,
     },
+    /// Others were always faster.
+    #[error("{0} addresses in a row were taken by others at the last moment")]
+    Contended(u32),
     /// A requested address is a gateway.
     #[error("requested IP address {0} is a gateway")]
     Gateway(IpAddr),
@@ -60,6 +63,7 @@ impl From<Error> for CniError {
             Error::Io { .. } => Code::Io,
             Error::Duplicate(_) => Code::Duplicate,
             Error::Exhausted { .. } | Error::Gateway(_) | Error::InUse(_) | Error::NoSuchRange(_) => Code::NoAddress,
+            Error::Contended(_) => Code::TryAgainLater,
             Error::NotHeld(_) => Code::CheckFailed,
         };
         Self::new(code, error.to_string())

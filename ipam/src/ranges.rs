@@ -1,5 +1,5 @@
-//! Ranges of addresses and which of them to hand out next. Pure arithmetic on 128-bit numbers: a /64 costs no more
-//! than a /24.
+//! Ranges of addresses and which of them to hand out next. Pure arithmetic on 128-bit numbers: a /64 costs no more than
+//! a /24.
 
 use std::{
     collections::HashSet,

@@ -20,15 +20,15 @@
 //!
 //! *Killed at any instruction.* The lock and a nameless inode go with the process. Whatever names the inode has, the
 //! entry's is among them and says where the others are, so releasing again finishes the work: nothing leaks. An address
-//! has at most one inode, so it is never held twice. A note about an address that was not unlinked after all
-//! costs that address a place in the queue, no more.
+//! has at most one inode, so it is never held twice. A note about an address that was not unlinked after all costs that
+//! address a place in the queue, no more.
 //!
-//! Nothing is synced: the store outlives processes, not the machine, and a crash of the machine ends all sandboxes. On a
-//! `dataDir` that survives it, what is left over is released by the runtime's DEL or GC, addresses whose entry was lost
-//! included: they have a single name, which no other address ever has.
+//! Nothing is synced: the store outlives processes, not the machine, and a crash of the machine ends all sandboxes. On
+//! a `dataDir` that survives it, what is left over is released by the runtime's DEL or GC, addresses whose entry was
+//! lost included: they have a single name, which no other address ever has.
 //!
-//! `released` and `cursor` are hints about order. Losing them, or two who write them at once, cannot hand
-//! out an address twice.
+//! `released` and `cursor` are hints about order. Losing them, or two who write them at once, cannot hand out an
+//! address twice.
 
 use std::{
     collections::HashSet,

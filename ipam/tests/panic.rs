@@ -41,8 +41,8 @@ impl Plugin for Panicking {
     }
 }
 
-/// Not a test of its own: what the other one runs in a process apart. Without a runtime's environment it only says
-/// what it is.
+/// Not a test of its own: what the other one runs in a process apart. Without a runtime's environment it only says what
+/// it is.
 #[test]
 fn child() {
     serve(&Panicking);

@@ -74,3 +74,28 @@ impl FromIterator<Request> for Batch {
         Self { requests: requests.into_iter().collect() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+
+    use super::*;
+
+    #[test]
+    fn requests_are_numbered_and_the_last_is_acknowledged() {
+        let request = |name: &str| {
+            let mut message = LinkMessage::default();
+            message.attributes.push(LinkAttribute::IfName(name.to_owned()));
+            Request::new(RouteNetlinkMessage::GetLink(message), 0, String::new())
+        };
+        let bytes = Batch::from_iter([request("a"), request("four5"), request("c")]).serialize(7);
+        let mut rest = bytes.as_slice();
+        let mut seen = Vec::new();
+        while !rest.is_empty() {
+            let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).unwrap();
+            seen.push((message.header.sequence_number, message.header.flags));
+            rest = &rest[(message.header.length as usize).next_multiple_of(4)..];
+        }
+        assert_eq!(seen, [(7, NLM_F_REQUEST), (8, NLM_F_REQUEST), (9, NLM_F_REQUEST | NLM_F_ACK)]);
+    }
+}

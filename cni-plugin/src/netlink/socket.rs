@@ -24,6 +24,38 @@ struct Answer {
     tolerated: Vec<usize>,
 }
 
+/// A listing as it comes in.
+#[derive(Debug)]
+struct Dump {
+    number: u32,
+    messages: Vec<RouteNetlinkMessage>,
+    /// Nothing changed while it was made.
+    whole: bool,
+}
+
+impl Dump {
+    fn new(number: u32) -> Self {
+        Self { number, messages: Vec::new(), whole: true }
+    }
+
+    /// Takes one reply; error number and reason if it was the last.
+    fn take(&mut self, reply: Reply) -> Option<(i32, String)> {
+        let Reply { sequence, interrupted, content } = reply;
+        if sequence != self.number {
+            return None;
+        }
+        // The kernel marks some message of the dump, or only the one that ends it.
+        self.whole &= !interrupted;
+        match content {
+            Content::Message(message) => {
+                self.messages.push(*message);
+                None
+            }
+            Content::Verdict { errno, hint } => Some((errno, hint)),
+        }
+    }
+}
+
 /// A socket of one network namespace.
 #[derive(Debug)]
 pub struct Socket {
@@ -103,19 +135,13 @@ impl Socket {
 
     /// One attempt; `None` if it was interrupted by a change.
     fn dump_once(&mut self, batch: &Batch, what: &str) -> Result<Option<Vec<RouteNetlinkMessage>>, Error> {
-        let number = self.send(batch, what)?;
-        let mut messages = Vec::new();
-        let mut whole = true;
+        let mut dump = Dump::new(self.send(batch, what)?);
         loop {
-            for Reply { sequence, interrupted, content } in self.receive(what)? {
-                if sequence != number {
-                    continue;
-                }
-                whole &= !interrupted;
-                match content {
-                    Content::Message(message) => messages.push(*message),
-                    Content::Verdict { errno: 0, .. } => return Ok(whole.then_some(messages)),
-                    Content::Verdict { errno, hint } => {
+            for reply in self.receive(what)? {
+                match dump.take(reply) {
+                    None => {}
+                    Some((0, _)) => return Ok(dump.whole.then_some(dump.messages)),
+                    Some((errno, hint)) => {
                         return Err(Error { what: what.to_owned(), source: io::Error::from_raw_os_error(errno), hint });
                     }
                 }
@@ -155,5 +181,41 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             outcome => return outcome,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_route::link::LinkMessage;
+
+    use super::*;
+
+    fn link(sequence: u32, interrupted: bool) -> Reply {
+        let message = RouteNetlinkMessage::NewLink(LinkMessage::default());
+        Reply { sequence, interrupted, content: Content::Message(Box::new(message)) }
+    }
+
+    fn end(sequence: u32, interrupted: bool, errno: i32) -> Reply {
+        Reply { sequence, interrupted, content: Content::Verdict { errno, hint: String::new() } }
+    }
+
+    #[test]
+    fn a_dump_is_whole_only_if_nothing_of_it_was_interrupted() {
+        for (during, at_end) in [(false, false), (true, false), (false, true)] {
+            let mut dump = Dump::new(7);
+            assert_eq!(dump.take(link(7, false)), None);
+            assert_eq!(dump.take(link(7, during)), None);
+            assert_eq!(dump.take(end(7, at_end, 0)), Some((0, String::new())));
+            assert_eq!((dump.whole, dump.messages.len()), (!during && !at_end, 2));
+        }
+    }
+
+    #[test]
+    fn a_dump_ends_with_its_own_verdict() {
+        let mut dump = Dump::new(7);
+        assert_eq!(dump.take(link(6, true)), None);
+        assert_eq!(dump.take(end(6, false, 0)), None);
+        assert_eq!(dump.take(end(7, false, 1)), Some((1, String::new())));
+        assert_eq!((dump.whole, dump.messages.len()), (true, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! Taking attachments apart: for DEL, for GC, for an ADD that failed and for one that was killed.
 //!
-//! The order is that of use: first nobody is sent there any more (data plane), then there is no link, then the addresses
-//! are free, and the record goes last. Every step is content with what is gone already, every step is tried,
+//! The order is that of use: first nobody is sent there any more (data plane), then there is no link, then the
+//! addresses are free, and the record goes last. Every step is content with what is gone already, every step is tried,
 //! and while one has failed the record stays, so that the next attempt knows what is left to do.
 
 use std::{collections::BTreeSet, path::Path};

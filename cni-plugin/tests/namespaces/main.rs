@@ -1,7 +1,7 @@
 //! The `caracal` binary in real network namespaces, driven as a runtime drives it. Needs root.
 //!
-//! Every test is a machine of its own: its thread moves to new network and mount namespaces, with a `/run` of its own, so
-//! tests neither meet each other nor touch what was there before, and nothing is left of them however they end.
+//! Every test is a machine of its own: its thread moves to new network and mount namespaces, with a `/run` of its own,
+//! so tests neither meet each other nor touch what was there before, and nothing is left of them however they end.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,6 +9,7 @@ mod codes;
 mod dataplane;
 mod kill;
 mod life;
+mod netlink;
 mod node;
 mod parallel;
 mod settings;

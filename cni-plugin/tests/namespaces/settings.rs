@@ -5,7 +5,7 @@ use std::fs;
 use caracal_cni_plugin::netlink::{Batch, RouteSpec, Socket, link_by_name, route_add};
 use serde_json::json;
 
-use crate::node::{Node, addresses, conf, echo};
+use crate::node::{Node, addresses, call, conf, echo};
 
 /// A setting of a link in the namespace of the calling thread.
 fn sysctl(family: &str, ifname: &str, setting: &str) -> String {
@@ -27,6 +27,22 @@ fn the_host_end_forwards_and_hears_no_router() {
     let expected = if forced { (host, "force_forwarding") } else { ("all", "forwarding") };
     assert_eq!(sysctl("ipv6", expected.0, expected.1), "1");
     assert_eq!(sysctl("ipv6", "all", "forwarding"), if forced { "0" } else { "1" });
+}
+
+#[test]
+fn people_see_whose_link_it_is_however_long_the_name() {
+    let node = Node::enter();
+    let pod = node.pod("a");
+    let (namespace, name) = ("n".repeat(63), "p".repeat(253));
+    let args = format!("IgnoreUnknown=1;K8S_POD_NAMESPACE={namespace};K8S_POD_NAME={name}");
+    let mut env = pod.env("eth0");
+    env.push(("CNI_ARGS", &args));
+    let result = call("ADD", &env, &conf("1.0.0", &["10.1.0.0/24"]).to_string()).ok();
+    let host = result["interfaces"][0]["name"].as_str().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "the plugin never reads aliases, so it has no request for them")]
+    let listing = std::process::Command::new("ip").args(["-o", "link", "show", host]).output().unwrap();
+    let listing = String::from_utf8(listing.stdout).unwrap();
+    assert!(listing.contains(&format!("alias {}", &format!("{namespace}/{name}")[..254])), "{listing}");
 }
 
 #[test]

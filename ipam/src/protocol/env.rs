@@ -93,8 +93,8 @@ impl Env {
     }
 }
 
-/// `CNI_ARGS`: pairs whose keys the runtime and the plugin agree on. Unknown keys are no error, whatever `IgnoreUnknown`
-/// says: runtimes add new ones.
+/// `CNI_ARGS`: pairs whose keys the runtime and the plugin agree on. Unknown keys are no error, whatever
+/// `IgnoreUnknown` says: runtimes add new ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Args(Vec<(String, String)>);
 

@@ -94,6 +94,15 @@ impl Ip {
     }
 }
 
+/// IPv4 with this many words of options.
+pub fn v4_options(words: usize) -> Ip {
+    let mut ip = v4();
+    if let Ip::V4 { options, .. } = &mut ip {
+        options.resize(words, [1; 4]);
+    }
+    ip
+}
+
 impl Frame {
     pub fn new(ip: Ip, transport: Transport) -> Self {
         Self { tags: Vec::new(), ip, ttl: 64, transport, payload: b"payload, and more".to_vec(), padding: 0 }

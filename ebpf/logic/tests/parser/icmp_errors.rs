@@ -3,7 +3,7 @@
 use caracal_logic::{Kind, Malformed};
 
 use crate::{
-    frames::{Extension, Frame, Ip, Transport, tcp, udp, v4, v6},
+    frames::{Extension, Frame, Ip, Transport, tcp, udp, v4, v4_options, v6},
     read::{Inner, Read, read},
 };
 
@@ -13,14 +13,19 @@ fn error_about(datagram: &[u8], kept: usize, ip: Ip) -> Frame {
     Frame { payload: datagram[..kept].to_vec(), ..Frame::new(ip, Transport::Icmp(icmp_type, 0)) }
 }
 
+/// The plain header of the same family.
+fn outer(ip: &Ip) -> Ip {
+    if matches!(ip, Ip::V4 { .. }) { v4() } else { v6(&[]) }
+}
+
 fn inner_of(bytes: &[u8]) -> Inner {
     let (_, outer, inner) = read(bytes).unwrap().expect("an IP packet");
     assert_eq!(outer.kind, Kind::IcmpError);
     inner.expect("errors are looked into")
 }
 
-fn families() -> [(Ip, usize); 3] {
-    [(v4(), 20), (v6(&[]), 40), (v6(&[Extension::Plain(60, 0), Extension::Auth(3)]), 40 + 8 + 24)]
+fn families() -> [(Ip, usize); 4] {
+    [(v4(), 20), (v4_options(10), 60), (v6(&[]), 40), (v6(&[Extension::Plain(60, 0), Extension::Auth(3)]), 40 + 8 + 24)]
 }
 
 #[test]
@@ -57,9 +62,32 @@ fn less_than_the_ports_is_refused_by_the_outer_length() {
             frame.padding = 60;
             assert_eq!(inner_of(&frame.bytes()), Err(Malformed::Length), "{kept} bytes");
         }
-        for kept in 0..headers {
-            let inner = inner_of(&error_about(&original.datagram(), kept, ip.clone()).bytes());
-            assert!(matches!(inner, Err(Malformed::TooShort | Malformed::Length)), "{kept} bytes: {inner:?}");
+    }
+}
+
+#[test]
+fn less_than_the_network_header_is_refused() {
+    for (ip, _) in families() {
+        // Of a protocol without ports and of a later fragment nothing behind the header is read.
+        for original in [
+            Frame::new(ip.clone(), tcp()),
+            Frame::new(ip.clone(), Transport::Other(47)),
+            Frame::new(ip.fragment(1480, true), udp()),
+        ] {
+            let datagram = original.datagram();
+            let headers = original.expected().l4 - original.expected().l3;
+            let whole = error_about(&datagram, headers + 8, outer(&original.ip));
+            let begin = whole.expected().l4 + 8;
+            for kept in 0..headers {
+                for padding in [0, 200] {
+                    let frame = Frame { padding, ..error_about(&datagram, kept, outer(&original.ip)) };
+                    let inner = inner_of(&frame.bytes());
+                    assert!(inner.is_err(), "{kept} bytes: {inner:?}");
+                }
+                // The same by the end of the data, where the datagram goes on.
+                assert_eq!(inner_of(&whole.bytes()[..begin + kept]), Err(Malformed::TooShort), "{kept} bytes");
+            }
+            assert!(inner_of(&whole.bytes()).is_ok());
         }
     }
 }

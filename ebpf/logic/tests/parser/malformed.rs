@@ -3,7 +3,7 @@
 use caracal_logic::{Fragment, Malformed, V4, V6, parse};
 
 use crate::{
-    frames::{Extension, Frame, Ip, Transport, tcp, udp, v4, v6},
+    frames::{Extension, Frame, Ip, Transport, tcp, udp, v4, v4_options, v6},
     read::read,
 };
 
@@ -64,6 +64,20 @@ fn length_that_leaves_no_room_for_the_headers() {
     }
     // IPv4 options, likewise.
     refused(&patched(v4(), udp(), &[(L3, 0x4f)]), Malformed::Length);
+}
+
+#[test]
+fn options_and_extensions_must_be_there_even_if_nothing_behind_them_is_read() {
+    for ip in [v4_options(10), v6(&[Extension::Plain(60, 4)])] {
+        for ip in [ip.clone(), ip.fragment(1480, false)] {
+            let frame = Frame::new(ip, Transport::Other(47));
+            let l4 = frame.expected().l4;
+            for len in L3..l4 {
+                refused(&frame.bytes()[..len], Malformed::TooShort);
+            }
+            assert!(read(&frame.bytes()[..l4]).is_ok());
+        }
+    }
 }
 
 #[test]

@@ -129,7 +129,11 @@ proptest! {
         let whole = read(&bytes).unwrap().map(|(_, packet, _)| packet);
         for len in 0..bytes.len().min(400) {
             match read(&bytes[..len]) {
-                Ok(cut) => assert_eq!(cut.map(|(_, packet, _)| packet), whole, "{len} bytes"),
+                Ok(cut) => {
+                    let cut = cut.map(|(_, packet, _)| packet);
+                    assert_eq!(cut, whole, "{len} bytes");
+                    assert!(cut.is_some_and(|packet| packet.l4 <= len), "{len} bytes");
+                }
                 Err(malformed) => assert_eq!(malformed, Malformed::TooShort, "{len} bytes"),
             }
         }

@@ -3,7 +3,7 @@
 use caracal_logic::{Fragment, Kind};
 
 use crate::{
-    frames::{Extension, Frame, Ip, Transport, tcp, udp, v4, v6},
+    frames::{Extension, Frame, Transport, tcp, udp, v4, v4_options, v6},
     oracle,
     read::{Read, read},
 };
@@ -52,11 +52,7 @@ fn the_other_familys_icmp_is_no_icmp() {
 #[test]
 fn ipv4_options_move_the_transport() {
     for words in 0..=10 {
-        let mut ip = v4();
-        if let Ip::V4 { options, .. } = &mut ip {
-            options.resize(words, [1; 4]);
-        }
-        let frame = Frame::new(ip, tcp());
+        let frame = Frame::new(v4_options(words), tcp());
         assert_eq!(parsed(&frame), frame.expected());
         assert_eq!(parsed(&frame).l4, 34 + 4 * words);
     }

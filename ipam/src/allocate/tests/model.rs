@@ -119,7 +119,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn killed_anywhere_nothing_leaks_and_nothing_is_held_twice(steps in proptest::collection::vec(step(), 1..40)) {
