@@ -28,7 +28,7 @@ setup-fuzz:
 	@install/setup.sh fuzz
 
 build: setup-build ## all binaries, for trying out
-	cargo build --workspace --exclude caracal-ebpf
+	cargo build --workspace --exclude caracal-ebpf --exclude caracal-test-ebpf
 
 ebpf: setup-build ## the eBPF object alone; prints its path
 	cargo run --quiet --package caracal-ebpf-builder -- target/ebpf
@@ -48,7 +48,9 @@ fmt-check:
 	cargo $(NIGHTLY) fmt --all -- --check
 
 clippy:
-	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --exclude caracal-ebpf --exclude caracal-test-ebpf --all-targets -- -D warnings
+	RUSTFLAGS='--cfg=bpf_target_arch="x86_64"' cargo $(NIGHTLY) clippy --package caracal-ebpf --package caracal-test-ebpf \
+		--target bpfel-unknown-none -Z build-std=core --target-dir target/ebpf -- -D warnings
 
 deny:
 	install/deny.sh
@@ -57,7 +59,7 @@ typos:
 	typos
 
 doc:
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --exclude caracal-ebpf --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --exclude caracal-ebpf --exclude caracal-test-ebpf --no-deps --document-private-items --quiet
 
 bench: setup-build ## figures beside the peers', target/bench/report.json
 	cargo run --release --package caracal-bench

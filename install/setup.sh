@@ -52,7 +52,7 @@ debian() {
 command -v rustup >/dev/null || { say "rustup is missing: install it from your distribution or from the Rust project, then run make again"; exit 1; }
 mkdir -p "$tools"
 toolchain "$stable" clippy rustfmt
-toolchain "$EBPF_TOOLCHAIN" rust-src rustfmt
+toolchain "$EBPF_TOOLCHAIN" clippy rust-src rustfmt
 
 # The linker uses the compiler's own LLVM; its build wants to see that as an installed LLVM.
 llvm=$tools/llvm

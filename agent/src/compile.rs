@@ -12,6 +12,7 @@ pub type Routes = BTreeMap<IpNetwork, IpAddr>;
 /// Routes from the node `own` to the pods of every other node, without encapsulation.
 ///
 /// A node without an address of a CIDR's family is left out: there is nowhere to send its packets.
+#[must_use]
 pub fn routes(model: &Model, own: &str) -> Routes {
     let others = model.nodes.iter().filter(|(name, _)| *name != own).map(|(_, node)| node);
     let hops = others.flat_map(|node| {

@@ -66,7 +66,9 @@ async fn step(manifests: &mut Manifests, handle: &Handle, own: &str) -> bool {
             if changed > 0 {
                 log::info!("{changed} of {} routes changed", wanted.len());
             }
-            errors.iter().for_each(|error| log::error!("{error}"));
+            for error in &errors {
+                log::error!("{error}");
+            }
             errors.is_empty()
         }
         Err(error) => {

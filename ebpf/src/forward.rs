@@ -38,18 +38,23 @@ pub fn now_ns() -> u64 {
 
 /// Writes the new Ethernet addresses, ages the packet, and sends it to where the flow leads.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the kernel's actions are small numbers")]
 pub fn send<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow) -> i32 {
     if rewrite::<F>(skb, l3, flow).is_none() {
         return TC_ACT_SHOT;
     }
     let peer = flow.via == Via::Peer as u8 && REDIRECT_PEER.load() != 0;
-    // SAFETY: both helpers take an interface index and flags; an index that is gone makes them answer "drop".
-    let action =
-        unsafe { if peer { bpf_redirect_peer(flow.out_ifindex, 0) } else { bpf_redirect(flow.out_ifindex, 0) } };
-    action as i32
+    if peer {
+        // SAFETY: takes an interface index and flags; for one that is gone it answers "drop".
+        unsafe { bpf_redirect_peer(flow.out_ifindex, 0) as i32 }
+    } else {
+        // SAFETY: the same.
+        unsafe { bpf_redirect(flow.out_ifindex, 0) as i32 }
+    }
 }
 
 #[inline(always)]
+#[expect(clippy::cast_ptr_alignment, reason = "asserted below")]
 fn rewrite<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow) -> Option<()> {
     // Destination and source lie side by side in the packet as in `Flow`: three words instead of twelve bytes.
     let addresses: *mut [u32; 3] = skb.writable(0)?;

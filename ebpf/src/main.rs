@@ -4,8 +4,13 @@
 //! can be decided without a map or a helper lives in `caracal-logic`, where it is tested on the host.
 
 #![no_std]
-#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
+#![feature(asm_experimental_arch)]
 #![no_main]
+#![expect(
+    clippy::inline_always,
+    reason = "BPF functions return scalars only, and a call costs as much as what these do"
+)]
+#![expect(clippy::trivially_copy_pass_by_ref, reason = "inlined: nothing is passed")]
 
 mod count;
 mod family;
@@ -18,6 +23,7 @@ use aya_ebpf::{macros::classifier, programs::TcContext};
 
 /// tcx ingress of a pod's host-side veth.
 #[classifier]
+#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
 fn from_pod(ctx: TcContext) -> i32 {
     from_pod::run(&ctx)
 }
@@ -27,7 +33,6 @@ fn from_pod(ctx: TcContext) -> i32 {
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-#[cfg(target_arch = "bpf")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     // The verifier refuses programs that can come here.

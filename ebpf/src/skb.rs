@@ -57,7 +57,6 @@ impl<'a> Skb<'a> {
     /// Read as plain fields they are extended to 64 bits, and the compiler does that with an instruction of its own
     /// wherever it keeps them for later, after which they are plain numbers to the verifier. So the loads are written
     /// out.
-    #[cfg(target_arch = "bpf")]
     #[inline(always)]
     fn linear(&self) -> (usize, usize) {
         const DATA: usize = core::mem::offset_of!(__sk_buff, data);
@@ -77,13 +76,6 @@ impl<'a> Skb<'a> {
             );
         }
         (data, end)
-    }
-
-    /// Only the kernel runs programs; this is for tools that look at the source on the host.
-    #[cfg(not(target_arch = "bpf"))]
-    fn linear(&self) -> (usize, usize) {
-        // SAFETY: as in `ifindex`.
-        unsafe { ((*self.raw).data as usize, (*self.raw).data_end as usize) }
     }
 
     /// A pointer to a `T` at `offset`, if all of it is inside the linear part.

@@ -51,6 +51,7 @@ impl Manifests {
     }
 
     /// The directory.
+    #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
     }

@@ -10,8 +10,8 @@ use nix::{
 pub fn stay_on_one_cpu() -> anyhow::Result<()> {
     let this = Pid::from_raw(0);
     let allowed = sched_getaffinity(this).context("sched_getaffinity")?;
-    let cpus = (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu).unwrap_or(false));
+    let mut cpus = (0..CpuSet::count()).rev().filter(|&cpu| allowed.is_set(cpu).unwrap_or(false));
     let mut one = CpuSet::new();
-    one.set(cpus.last().context("no CPU to run on")?)?;
+    one.set(cpus.next().context("no CPU to run on")?)?;
     sched_setaffinity(this, &one).context("sched_setaffinity")
 }

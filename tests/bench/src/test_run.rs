@@ -65,8 +65,8 @@ impl Wrapper {
     fn prepare(&mut self, packet: &[u8], flows: u32) -> anyhow::Result<()> {
         anyhow::ensure!(packet.len() >= HEAD_BYTES, "the wrapper restores {HEAD_BYTES} bytes, the packet has fewer");
         let mut head = [0_u32; HEAD_BYTES / 4];
-        for (word, bytes) in head.iter_mut().zip(packet.chunks_exact(4)) {
-            *word = u32::from_ne_bytes(bytes.try_into()?);
+        for (word, bytes) in head.iter_mut().zip(packet.as_chunks().0) {
+            *word = u32::from_ne_bytes(*bytes);
         }
         let mut heads: Array<&mut MapData, [u32; HEAD_BYTES / 4]> =
             self.ebpf.map_mut("HEAD").context("no map HEAD")?.try_into()?;

@@ -2,6 +2,7 @@
 
 #![no_std]
 #![no_main]
+#![expect(clippy::inline_always, reason = "BPF functions return scalars only")]
 
 use aya_ebpf::{
     EbpfContext,
@@ -37,6 +38,7 @@ fn empty(_: TcContext) -> i32 {
 /// `BPF_PROG_TEST_RUN` repeats on the packet as the last pass left it; a program that changes packets would be timed
 /// on its own output.
 #[classifier]
+#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
 fn restore(ctx: TcContext) -> i32 {
     let skb: *mut __sk_buff = ctx.as_ptr().cast();
     if restore_head(skb).is_none() {
@@ -54,7 +56,9 @@ fn restore_head(skb: *mut __sk_buff) -> Option<()> {
     let head = HEAD.get(0)?;
     let flows = FLOWS.get_ptr_mut(0)?;
     // SAFETY: the context of this run.
-    let (data, end) = unsafe { ((*skb).data as usize, (*skb).data_end as usize) };
+    let data = unsafe { (*skb).data as usize };
+    // SAFETY: the same.
+    let end = unsafe { (*skb).data_end as usize };
     let packet = data as *mut [u32; HEAD_WORDS];
     if data + size_of::<[u32; HEAD_WORDS]>() > end {
         return None;
@@ -65,14 +69,15 @@ fn restore_head(skb: *mut __sk_buff) -> Option<()> {
     let [count, next] = unsafe { &mut *flows };
     if *count > 1 {
         *next = if *next + 1 >= *count { 0 } else { *next + 1 };
-        set_source_port(data, end, *next as u16);
+        set_source_port(data, end, *next);
     }
     Some(())
 }
 
 /// Behind a plain IPv4 or IPv6 header.
 #[inline(always)]
-fn set_source_port(data: usize, end: usize, port: u16) {
+#[expect(clippy::cast_possible_truncation, reason = "there are fewer flows than ports")]
+fn set_source_port(data: usize, end: usize, port: u32) {
     const ETHERNET: usize = 14;
     if data + ETHERNET + 1 > end {
         return;
@@ -82,7 +87,7 @@ fn set_source_port(data: usize, end: usize, port: u16) {
     let at = data + ETHERNET + if version == 4 { 20 } else { 40 };
     if at + 2 <= end {
         // SAFETY: in bounds as just compared.
-        unsafe { *(at as *mut u16) = port.to_be() };
+        unsafe { *(at as *mut u16) = (port as u16).to_be() };
     }
 }
 
@@ -109,7 +114,6 @@ fn refuse_connect4(_: SockAddrContext) -> i32 {
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
 
-#[cfg(target_arch = "bpf")]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     // The verifier refuses programs that can come here.

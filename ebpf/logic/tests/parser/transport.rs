@@ -42,7 +42,7 @@ fn icmp_by_type() {
 }
 
 #[test]
-fn the_other_familys_icmp_is_no_icmp() {
+fn icmp_of_the_other_family_is_no_icmp() {
     for (ip, protocol) in [(v4(), 58), (v6(&[]), 1)] {
         let frame = Frame { payload: vec![8, 0, 0, 0, 0, 9, 0, 1], ..Frame::new(ip, Transport::Other(protocol)) };
         assert_eq!(parsed(&frame).kind, Kind::Other);

@@ -13,7 +13,7 @@ fn pods_of_two_nodes_reach_each_other() {
     let _server = b.serve(&["tcp/80", "udp/53"]).unwrap();
     for (own, other) in a.addresses().iter().zip(b.addresses()) {
         a.ping(*other).unwrap();
-        let reply = a.tcp_roundtrip(SocketAddr::new(*other, 80), &[1; 50_000]).unwrap();
+        let reply = a.tcp_roundtrip(SocketAddr::new(*other, 80), &vec![1; 50_000]).unwrap();
         assert_eq!((reply.peer.ip(), reply.bytes.len()), (*own, 50_000));
         assert_eq!(a.udp_roundtrip(SocketAddr::new(*other, 53), b"?").unwrap().peer.ip(), *own);
     }

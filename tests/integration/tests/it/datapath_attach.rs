@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{TcpListener, TcpStream},
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -15,7 +16,8 @@ use caracal_datapath::{
     attach::{self, Direction, Method},
     counters,
 };
-use caracal_harness::{isolated, load_test_object};
+use caracal_harness::{Frame, Pod, isolated, load_test_object};
+use nix::sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, sendto, socket};
 
 /// A veth pair in the namespace of the calling thread; the index of its end `left`.
 #[expect(clippy::disallowed_methods, reason = "a test may run `ip`")]
@@ -58,22 +60,19 @@ fn dropped(root: &Root) -> u64 {
 }
 
 fn spoof() {
-    use std::os::fd::AsRawFd;
-
-    use nix::sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, sendto, socket};
-    let frame = caracal_harness::Frame::new(&caracal_harness::Pod::new("10.9.9.9", 1, 0), "10.9.9.8".parse().unwrap());
+    let frame = Frame::new(&Pod::new("10.9.9.9", 1, 0), "10.9.9.8".parse().unwrap());
     let frame = frame.udp(1, 2, &[]);
     let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), SockProtocol::EthAll).unwrap();
     for _ in 0..10 {
         sendto(socket.as_raw_fd(), &frame, &link_addr("right"), MsgFlags::empty()).unwrap();
     }
+}
 
-    /// nix builds link-layer addresses only from the system's list.
-    fn link_addr(name: &str) -> LinkAddr {
-        let all = nix::ifaddrs::getifaddrs().unwrap();
-        let mut of_name = all.filter(|a| a.interface_name == name);
-        of_name.find_map(|a| a.address?.as_link_addr().copied()).unwrap()
-    }
+/// nix builds link-layer addresses only from the system's list.
+fn link_addr(name: &str) -> LinkAddr {
+    let all = nix::ifaddrs::getifaddrs().unwrap();
+    let mut of_name = all.filter(|a| a.interface_name == name);
+    of_name.find_map(|a| a.address?.as_link_addr().copied()).unwrap()
 }
 
 #[test]
@@ -138,7 +137,7 @@ fn clsact_attach_replace_and_detach() {
 fn reattach_moves_pods_to_new_programs_and_forgets_gone_interfaces() {
     isolated(|root| {
         let (pinned, ifindex) = (load(root), veth());
-        let pod = caracal_harness::Pod::new("10.0.0.1", 1, ifindex);
+        let pod = Pod::new("10.0.0.1", 1, ifindex);
         pinned.set_endpoint(pod.ip, &pod.endpoint()).unwrap();
         pinned.attach_pod(ifindex).unwrap();
         let before = tcx_programs(ifindex);

@@ -1,0 +1,15 @@
+//! Tests that need a kernel. `fixtures_*` run made-up packets through the programs (`TEST_RUN`), `datapath_*` look at pins,
+//! links and maps, `lab_*` have real sockets in a lab.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod architecture;
+mod datapath_attach;
+mod datapath_pins;
+mod datapath_tables;
+mod fixtures_from_pod;
+mod fixtures_pod_to_pod;
+mod lab_foreign_runtime;
+mod lab_life;
+mod lab_nodes;
+mod lab_pod_to_pod;
