@@ -119,10 +119,15 @@ fn read_file(path: &Path) -> Result<Objects, ReadError> {
         read_document(document, &mut objects).map_err(|error| ReadError {
             path: path.to_owned(),
             line: error.location().map(|at| first_line + at.line()),
-            what: error.to_string(),
+            what: without_place(&error.to_string()).to_owned(),
         })?;
     }
     Ok(objects)
+}
+
+/// The parser counts lines from the document's beginning; the file's are in front of the message already.
+fn without_place(message: &str) -> &str {
+    message.rsplit_once(" at line ").map_or(message, |(what, _)| what)
 }
 
 /// The documents of a file, each with the number of lines before it.
@@ -183,7 +188,7 @@ mod tests {
         let directory = directory(&[("nodes.yaml", &text)]);
         let (_, errors) = Manifests::new(directory.path()).read();
         let error = errors[0].to_string();
-        assert!(error.contains("nodes.yaml:11:"), "{error}");
+        assert!(error.contains("nodes.yaml:12: ") && !error.contains(" at line "), "{error}");
         assert!(error.contains("podCIDRs"), "{error}");
     }
 

@@ -14,7 +14,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("ebpf", &["ebpf/abi", "ebpf/logic"]),
     ("datapath", &["ebpf/abi", "ebpf/builder"]),
     ("ipam", &[]),
-    ("conflist", &[]),
+    ("conflist", &["ipam"]),
     ("cni-plugin", &["conflist", "datapath", "ipam"]),
     ("agent", &["conflist", "datapath", "ipam"]),
     ("ctl", &["conflist", "datapath", "ebpf/abi"]),
