@@ -46,7 +46,7 @@ fn run(options: &Options) -> anyhow::Result<()> {
     affinity::stay_on_one_cpu()?;
     let mut report = Report::default();
     rows::established::measure(&mut report, options.rounds, options.packets)?;
-    println!("{}", report.table());
+    println!("{}peer: {}\n", report.table(), report.peers());
     report.write(&options.report)?;
     println!("written to {}", options.report.display());
     Ok(())

@@ -65,7 +65,9 @@ impl Report {
     /// For people.
     pub fn table(&self) -> String {
         let mut text = format!("{} · Linux {}\n\n", self.machine.cpu, self.machine.kernel);
-        let _ = writeln!(text, "{:<52} {:>8} {:>8}  {:<10} {:>8}", "", "min", "median", "unit", "target");
+        let titles = ["", "min", "median", "unit", "peer", "ratio", "target"];
+        let [name, min, median, unit, peer, ratio, target] = titles;
+        let _ = writeln!(text, "{name:<52} {min:>8} {median:>8}  {unit:<10} {peer:>8} {ratio:>6} {target:>8}");
         for row in &self.rows {
             let target = row.target.map_or_else(String::new, |target| format!("≤ {target:.0}"));
             let met = match row.met {
@@ -75,11 +77,23 @@ impl Report {
             };
             let _ = writeln!(
                 text,
-                "{:<52} {:>8.1} {:>8.1}  {:<10} {:>8}{met}",
-                row.name, row.value, row.median, row.unit, target
+                "{:<52} {:>8.1} {:>8.1}  {:<10} {:>8} {:>6} {target:>8}{met}",
+                row.name,
+                row.value,
+                row.median,
+                row.unit,
+                number(row.peer_value, 1),
+                number(row.ratio, 2),
             );
         }
         text
+    }
+
+    /// What the rows are compared with.
+    pub fn peers(&self) -> String {
+        let mut peers: Vec<&str> = self.rows.iter().filter_map(|row| row.peer).collect();
+        peers.dedup();
+        peers.join("; ")
     }
 
     /// For scripts.
@@ -89,4 +103,8 @@ impl Report {
         let json = serde_json::to_string_pretty(self)?;
         fs::write(path, json + "\n").with_context(|| format!("{}: cannot write it", path.display()))
     }
+}
+
+fn number(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(String::new, |value| format!("{value:.digits$}"))
 }
