@@ -31,6 +31,11 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1024..))]
     pub flow_entries: u32,
 
+    /// Whether the host translates addresses of pods' flows (kube-proxy, port mappings): then the first packet of a flow
+    /// between pods of this node passes the host's stack, and the flow becomes direct with the reply.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub host_nat: bool,
+
     /// Replace pinned maps that do not fit this version by empty ones, instead of refusing to start.
     #[arg(long)]
     pub replace_pins: bool,

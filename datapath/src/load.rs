@@ -29,6 +29,9 @@ pub enum Mismatch {
 pub struct Loader {
     /// What the kernel can do; what it cannot is compiled out by the verifier.
     pub features: Features,
+    /// Whether the host's netfilter may translate addresses of pods' flows (kube-proxy, port mappings). Then a flow begins
+    /// by the host's stack, and becomes direct with its reply.
+    pub host_nat: bool,
     /// What to do with pins that do not fit.
     pub mismatch: Mismatch,
     /// Entries of each flow table; `None` leaves the object's own number.
@@ -44,10 +47,10 @@ pub struct Loaded {
 }
 
 impl Loader {
-    /// For a kernel with these features, nothing else special.
+    /// For a kernel with these features, beside whatever the host does.
     #[must_use]
     pub fn new(features: Features) -> Self {
-        Self { features, mismatch: Mismatch::Refuse, flow_entries: None }
+        Self { features, host_nat: true, mismatch: Mismatch::Refuse, flow_entries: None }
     }
 
     /// Loads the object, keeping the contents of maps that are already pinned, and pins all of it below `root`.
@@ -75,9 +78,11 @@ impl Loader {
 
     fn load_object(&self, root: &Root) -> Result<Ebpf, Error> {
         let redirect_peer = u8::from(self.features.redirect_peer());
+        let host_nat = u8::from(self.host_nat);
         let mut loader = EbpfLoader::new();
         loader.verifier_log_level(VerifierLogLevel::VERBOSE | VerifierLogLevel::STATS);
         loader.override_global("REDIRECT_PEER", &redirect_peer, true);
+        loader.override_global("HOST_NAT", &host_nat, true);
         for name in map::ALL {
             loader.map_pin_path(name, root.map(name));
         }

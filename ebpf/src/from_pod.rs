@@ -8,13 +8,15 @@ use aya_ebpf::{
     bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
     programs::TcContext,
 };
-use caracal_abi::{Address, Disposition, Endpoint, Flow, Hook, Reason};
+use caracal_abi::{Address, Disposition, Endpoint, Flow, Hook, Reason, Via};
 use caracal_logic::{Family, Kind, Malformed, Packet, V4, V6, arp, link, parse};
 
 use crate::{
+    beside,
     count::count,
     family::KernelFamily,
     forward::{account, now_ns, send, via},
+    maps::HOST_NAT,
     skb::Skb,
 };
 
@@ -76,6 +78,9 @@ fn established<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Opti
     if flow.in_ifindex != skb.ifindex() {
         return None;
     }
+    if flow.via == Via::Host as u8 {
+        return beside::established(skb, packet, flow);
+    }
     account(skb, flow);
     Some(send::<F>(skb, packet.l3, flow))
 }
@@ -96,6 +101,10 @@ fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
         return finish(skb, Reason::TtlExpired);
     }
     let flow = instruction(&source, &destination, skb.len());
+    if HOST_NAT.load() != 0 && !beside::is_reply::<F>(packet, &destination) {
+        beside::remember::<F>(packet, flow);
+        return finish(skb, Reason::ViaHost);
+    }
     if has_flow(packet.kind) {
         remember::<F>(skb, packet, &flow, &instruction(&destination, &source, 0));
         count(skb, Hook::FromPod, Reason::NewFlow);
@@ -134,7 +143,7 @@ fn instruction(from: &Endpoint, to: &Endpoint, bytes: u32) -> Flow {
         dst_mac: to.pod_mac,
         src_mac: to.host_mac,
         via: via(to) as u8,
-        _pad8: 0,
+        state: 0,
         _pad16: 0,
         last_seen_ns: now_ns(),
         packets: u64::from(bytes != 0),
@@ -165,7 +174,7 @@ fn judge_arp(skb: &Skb<'_>, l3: usize) -> i32 {
 
 /// Whether packets of this kind belong to a flow that their 5-tuple names.
 #[inline(always)]
-fn has_flow(kind: Kind) -> bool {
+pub fn has_flow(kind: Kind) -> bool {
     matches!(kind, Kind::Tcp | Kind::Udp | Kind::Sctp | Kind::Echo | Kind::Other)
 }
 

@@ -12,6 +12,7 @@
 )]
 #![expect(clippy::trivially_copy_pass_by_ref, reason = "inlined: nothing is passed")]
 
+mod beside;
 mod count;
 mod family;
 mod forward;

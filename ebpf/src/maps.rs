@@ -25,6 +25,11 @@ pub static FLOWS4: LruHashMap<FlowKey<Ip4>, Flow, FLOW_ENTRIES> = LruHashMap::ne
 #[btf_map]
 pub static FLOWS6: LruHashMap<FlowKey<Ip6>, Flow, FLOW_ENTRIES> = LruHashMap::new();
 
+/// Whether the host's netfilter may translate the addresses of pods' flows: kube-proxy's services, port mappings. Frozen
+/// like the next.
+#[unsafe(no_mangle)]
+pub static HOST_NAT: Global<u8> = Global::new(1);
+
 /// Whether the kernel has `bpf_redirect_peer`. Frozen before the programs load, so the verifier removes the other way.
 #[unsafe(no_mangle)]
 pub static REDIRECT_PEER: Global<u8> = Global::new(1);

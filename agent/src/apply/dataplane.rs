@@ -14,7 +14,8 @@ pub fn load(options: &Options) -> anyhow::Result<()> {
     let root = Root::new(&options.bpffs);
     mount_bpffs(root.path().parent().unwrap_or(Path::new("/sys/fs/bpf")))?;
     let mismatch = if options.replace_pins { Mismatch::Replace } else { Mismatch::Refuse };
-    let loader = Loader { mismatch, flow_entries: Some(options.flow_entries), ..Loader::new(features) };
+    let flow_entries = Some(options.flow_entries);
+    let loader = Loader { host_nat: options.host_nat, mismatch, flow_entries, ..Loader::new(features) };
     for name in loader.load(&root)?.replaced {
         log::warn!("map {name} did not fit this version and was replaced by an empty one");
     }

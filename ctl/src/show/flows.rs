@@ -68,6 +68,7 @@ fn line<A: Copy + Into<IpAddr>>(key: &FlowKey<A>, flow: &Flow, now_ns: u64) -> L
         via: match flow.via() {
             Some(Via::Peer) => "peer",
             Some(Via::Egress) => "egress",
+            Some(Via::Host) => "host",
             None => "?",
         },
         packets: flow.packets,

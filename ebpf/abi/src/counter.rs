@@ -52,6 +52,8 @@ catalogue! {
         NewFlow = "new_flow";
         /// Forwarded to a pod of this node without a flow entry: a fragment or an ICMP error.
         Stateless = "stateless";
+        /// To a pod of this node by the host's stack, which may be translating: a flow's first packet, or a reply.
+        ViaHost = "via_host";
         /// No pod of this node: left to the host's routing.
         ToHost = "to_host";
         /// ARP and neighbour discovery, left to the host.
@@ -90,7 +92,7 @@ impl Reason {
     pub const fn disposition(self) -> Disposition {
         match self {
             Self::NewFlow | Self::Stateless => Disposition::Forwarded,
-            Self::ToHost | Self::Neighbour | Self::TtlExpired => Disposition::Host,
+            Self::ViaHost | Self::ToHost | Self::Neighbour | Self::TtlExpired => Disposition::Host,
             Self::SpoofedAddress | Self::SpoofedMac | Self::UnknownEtherType | Self::Malformed => Disposition::Dropped,
             Self::FlowTableFull => Disposition::Noted,
         }

@@ -45,6 +45,8 @@ pub enum Via {
     Peer = 1,
     /// `bpf_redirect`: through the egress side of `out_ifindex`, queueing discipline included.
     Egress = 2,
+    /// Not by us: through the host's stack, whose netfilter may be translating this flow.
+    Host = 3,
 }
 
 /// Value of `FLOWS4` and `FLOWS6`: an instruction.
@@ -64,8 +66,8 @@ pub struct Flow {
     pub src_mac: Mac,
     /// A [`Via`] as a number: the kernel's memory may hold any byte.
     pub via: u8,
-    #[doc(hidden)]
-    pub _pad8: u8,
+    /// [`Flow::AWAITS_REPLY`], or nothing.
+    pub state: u8,
     #[doc(hidden)]
     pub _pad16: u16,
     /// `CLOCK_MONOTONIC` of a recent packet; renewed at most once a second.
@@ -77,6 +79,9 @@ pub struct Flow {
 }
 
 impl Flow {
+    /// The sender began this flow, and its reply has not been seen: with [`Via::Host`], what a reply makes direct.
+    pub const AWAITS_REPLY: u8 = 1;
+
     /// Its [`Via`], or `None` for a number that no version of this layout writes.
     #[inline(always)]
     #[must_use]
@@ -84,6 +89,7 @@ impl Flow {
         match self.via {
             1 => Some(Via::Peer),
             2 => Some(Via::Egress),
+            3 => Some(Via::Host),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use etherparse::{IpHeaders, PacketBuilder, PacketBuilderStep};
+use etherparse::{IpHeaders, PacketBuilder, PacketBuilderStep, TcpHeader};
 
 use crate::Pod;
 
@@ -54,7 +54,23 @@ impl Frame {
     /// The first segment of a TCP connection.
     #[must_use]
     pub fn syn(self, sport: u16, dport: u16) -> Vec<u8> {
-        let builder = self.ip_step().tcp(sport, dport, 1, 1024).syn();
+        self.tcp(|ip| ip.tcp(sport, dport, 1, 1024).syn())
+    }
+
+    /// The second.
+    #[must_use]
+    pub fn syn_ack(self, sport: u16, dport: u16) -> Vec<u8> {
+        self.tcp(|ip| ip.tcp(sport, dport, 1, 1024).syn().ack(2))
+    }
+
+    /// Any other.
+    #[must_use]
+    pub fn ack(self, sport: u16, dport: u16) -> Vec<u8> {
+        self.tcp(|ip| ip.tcp(sport, dport, 2, 1024).ack(2))
+    }
+
+    fn tcp(self, segment: impl FnOnce(PacketBuilderStep<IpHeaders>) -> PacketBuilderStep<TcpHeader>) -> Vec<u8> {
+        let builder = segment(self.ip_step());
         let mut packet = Vec::with_capacity(builder.size(0));
         builder.write(&mut packet, &[]).expect("a well-formed packet");
         packet

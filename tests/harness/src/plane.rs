@@ -62,10 +62,10 @@ impl Pod {
 }
 
 impl Plane {
-    /// Loads for this kernel.
+    /// Loads for this kernel, on a host that translates nothing.
     #[must_use]
     pub fn new(root: &Root) -> Self {
-        Self::with(root, &Loader::new(Features::probe()))
+        Self::with(root, &Loader { host_nat: false, ..Loader::new(Features::probe()) })
     }
 
     /// Loads in a special way.

@@ -18,7 +18,7 @@ const FLOW_ENTRIES: u32 = 262_144;
 /// Measures both families.
 pub fn measure(report: &mut Report, rounds: u32, packets: u32) -> anyhow::Result<()> {
     isolated(|root| {
-        let loader = Loader { flow_entries: Some(FLOW_ENTRIES), ..Loader::new(Features::probe()) };
+        let loader = Loader { host_nat: false, flow_entries: Some(FLOW_ENTRIES), ..Loader::new(Features::probe()) };
         let plane = Plane::with(root, &loader);
         let mut wrapper = Wrapper::new();
         for (family, from, to) in [("IPv4", "10.0.0.1", "10.0.0.2"), ("IPv6", "fd00::1", "fd00::2")] {

@@ -202,7 +202,8 @@ fn a_pod_with_a_queue_is_reached_through_it() {
 fn a_kernel_without_redirect_peer_gets_programs_that_do_not_call_it() {
     for (from, to) in pairs(Plane::IFINDEX) {
         isolated(|root| {
-            let loader = Loader::new(Features::probe().without("bpf_redirect_peer"));
+            let features = Features::probe().without("bpf_redirect_peer");
+            let loader = Loader { host_nat: false, ..Loader::new(features) };
             let plane = Plane::with(root, &loader);
             plane.add(&from);
             plane.add(&to);
