@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    fs::File,
     io::{self, Write as _},
 };
 
@@ -21,6 +22,11 @@ pub fn require_root() -> bool {
         env::var_os("CARACAL_SKIP_ROOT").is_some_and(|value| value == "1"),
         "{test} makes network namespaces, which needs root: run it as root, or skip it with CARACAL_SKIP_ROOT=1"
     );
+    // `make test` lists at its end what is in this file.
+    if let Some(list) = env::var_os("CARACAL_SKIPPED") {
+        let list = File::options().append(true).create(true).open(list);
+        let _ = list.and_then(|mut list| writeln!(list, "{test}: needs root"));
+    }
     // Not `eprintln!`: the test harness swallows that of tests that pass, and nobody could count these.
     let _ = writeln!(io::stderr(), "SKIPPED: {test} needs root");
     false
