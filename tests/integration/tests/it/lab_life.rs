@@ -7,7 +7,7 @@ use std::{
 };
 
 use caracal_integration::Cluster;
-use caracal_lab::{Node, Pod, Site, in_netns};
+use caracal_lab::{Node, Pod, Site, in_netns, wait_until};
 
 /// A TCP connection from pod `a` to an echo server, kept open over what happens in between.
 struct Connection {
@@ -101,4 +101,32 @@ fn traces(node: &Node) -> String {
                   find /run/caracal -type f | grep -vE 'agent.lock|/released/|/cursor/'; \
                   ip -o link | cut -d: -f2; ip route; ip -6 route; ip neigh show nud permanent; ls /run/netns";
     node.run("sh", ["-c", script]).unwrap()
+}
+
+#[test]
+fn programs_maps_and_links_go_with_the_lab() {
+    let cluster = Cluster::start("ends", 1).unwrap();
+    let node = cluster.node("n1");
+    let pods = ["a", "b"].map(|name| node.pod(name).unwrap());
+    let ids = [
+        "prog show pinned /sys/fs/bpf/caracal/v1/progs/from_pod",
+        "map show pinned /sys/fs/bpf/caracal/v1/maps/FLOWS4",
+    ]
+    .map(|what| {
+        let shown = node.run("bpftool", ["-j"].into_iter().chain(what.split(' '))).unwrap();
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        (what.split(' ').next().unwrap(), shown["id"].as_u64().unwrap().to_string())
+    });
+    assert!(ids.iter().all(|(kind, id)| is_in_kernel(kind, id)), "{ids:?}");
+    // A handle holds the node's namespaces, and with them its bpffs.
+    drop(pods);
+    cluster.end().unwrap();
+    // The kernel frees them in its own time.
+    let gone = || !ids.iter().any(|(kind, id)| is_in_kernel(kind, id));
+    wait_until("programs and maps to be freed", Duration::from_secs(10), gone).unwrap();
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test may ask bpftool")]
+fn is_in_kernel(kind: &str, id: &str) -> bool {
+    std::process::Command::new("bpftool").args([kind, "show", "id", id]).output().unwrap().status.success()
 }
