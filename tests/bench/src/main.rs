@@ -1,13 +1,14 @@
 //! `make bench`: programs beside their peers, in the same run, as ratios.
 
 mod affinity;
+mod cni_worker;
 mod report;
 mod rows;
 mod test_run;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::report::Report;
 
@@ -26,12 +27,27 @@ struct Options {
     /// Packets in a round.
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     packets: u32,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// What the bench runs inside a node of its lab.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Times ADD and DEL of the plugin that standard input describes.
+    #[command(hide = true)]
+    CniWorker,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
-    match run(&options) {
+    let done = match options.command {
+        Some(Command::CniWorker) => cni_worker::run(),
+        None => run(&options),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("caracal-bench: {error:#}");
@@ -43,8 +59,10 @@ fn main() -> ExitCode {
 #[expect(clippy::print_stdout, reason = "the table is this program's output")]
 fn run(options: &Options) -> anyhow::Result<()> {
     anyhow::ensure!(caracal_harness::is_root(), "needs root: it loads eBPF programs");
-    affinity::stay_on_one_cpu()?;
     let mut report = Report::default();
+    // Before this process is bound to one CPU, which its children would inherit.
+    rows::cni::measure(&mut report)?;
+    affinity::stay_on_one_cpu()?;
     rows::established::measure(&mut report, options.rounds, options.packets)?;
     println!("{}peer: {}\n", report.table(), report.peers());
     report.write(&options.report)?;

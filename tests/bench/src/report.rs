@@ -69,7 +69,7 @@ impl Report {
         let [name, min, median, unit, peer, ratio, target] = titles;
         let _ = writeln!(text, "{name:<52} {min:>8} {median:>8}  {unit:<10} {peer:>8} {ratio:>6} {target:>8}");
         for row in &self.rows {
-            let target = row.target.map_or_else(String::new, |target| format!("≤ {target:.0}"));
+            let target = row.target.map_or_else(String::new, |target| format!("≤ {target:.1}"));
             let met = match row.met {
                 Some(true) => " met",
                 Some(false) => " MISSED",

@@ -1,3 +1,4 @@
 //! One module for each group of figures.
 
+pub mod cni;
 pub mod established;

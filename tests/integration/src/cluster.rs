@@ -65,6 +65,11 @@ impl Cluster {
         Ok(())
     }
 
+    /// Puts more plugins on a node.
+    pub fn install(&self, node: &str, programs: &[&str]) -> Result<()> {
+        programs.iter().try_for_each(|program| self.node(node).install(program))
+    }
+
     /// Kills every agent.
     pub fn kill_agents(&mut self) -> Result<()> {
         for agent in self.agents.drain(..) {
