@@ -55,8 +55,7 @@ pub struct Config {
 
 impl Places {
     fn read(conf: &Node<'_>) -> Result<Self, FieldError> {
-        let data_dir = conf.get("ipam")?.map_or(Ok(None), |ipam| data_dir(&ipam))?;
-        Ok(Self::with(absolute(conf, "runDir")?, absolute(conf, "bpffs")?, data_dir))
+        Ok(Self::with(absolute(conf, "runDir")?, absolute(conf, "bpffs")?, own_data_dir(conf)?))
     }
 
     /// Reads a configuration that may be broken: what it says wrongly counts as not said, because what was made under
@@ -68,11 +67,10 @@ impl Places {
             log::warn!("{e}; the usual place is assumed");
             None
         };
-        let data_dir = conf.get("ipam").and_then(|ipam| ipam.map_or(Ok(None), |ipam| data_dir(&ipam)));
         Self::with(
             absolute(&conf, "runDir").unwrap_or_else(usual),
             absolute(&conf, "bpffs").unwrap_or_else(usual),
-            data_dir.unwrap_or_else(usual),
+            own_data_dir(&conf).unwrap_or_else(usual),
         )
     }
 
@@ -117,6 +115,15 @@ impl Config {
     }
 }
 
+/// Where the store of our own IPAM shall be. Others have a key of this name too, and what is there is not ours.
+fn own_data_dir(conf: &Node<'_>) -> Result<Option<PathBuf>, FieldError> {
+    let Some(ipam) = conf.get("ipam")? else { return Ok(None) };
+    match ipam.field::<String>("type")? {
+        Some(kind) if kind != IPAM_TYPE => Ok(None),
+        _ => data_dir(&ipam),
+    }
+}
+
 fn absolute(conf: &Node<'_>, key: &str) -> Result<Option<PathBuf>, FieldError> {
     match conf.field::<PathBuf>(key)? {
         Some(path) if !path.is_absolute() => Err(conf.field_error(key, "must be an absolute path")),
@@ -125,31 +132,33 @@ fn absolute(conf: &Node<'_>, key: &str) -> Result<Option<PathBuf>, FieldError> {
 }
 
 fn refuse_unsupported(conf: &Node<'_>) -> Result<(), CniError> {
-    let refuse = |msg: String| Err(CniError::new(Code::UnsupportedField, msg));
-    if conf.get("prevResult")?.is_some() {
-        return refuse(
-            "prevResult: chained mode is not supported yet; caracal must be the first plugin of its list".to_owned(),
-        );
-    }
-    if let Some(runtime) = conf.get("runtimeConfig")? {
-        for capability in UNSUPPORTED_CAPABILITIES {
-            let Some(wanted) = runtime.get(capability)? else { continue };
-            let empty = match wanted.value() {
-                serde_json::Value::Array(list) => list.is_empty(),
-                serde_json::Value::Object(object) => object.is_empty(),
-                value => *value == "",
-            };
-            if !empty {
-                return refuse(format!("runtimeConfig.{capability}: {} is not supported yet", wanted.value()));
-            }
+    let Some(runtime) = conf.get("runtimeConfig")? else { return Ok(()) };
+    for capability in UNSUPPORTED_CAPABILITIES {
+        let Some(wanted) = runtime.get(capability)? else { continue };
+        let empty = match wanted.value() {
+            serde_json::Value::Array(list) => list.is_empty(),
+            serde_json::Value::Object(object) => object.is_empty(),
+            value => *value == "",
+        };
+        if !empty {
+            let msg = format!("runtimeConfig.{capability}: {} is not supported yet", wanted.value());
+            return Err(CniError::new(Code::UnsupportedField, msg));
         }
     }
-    let ipam = conf.get("ipam")?.ok_or_else(|| conf.field_error("ipam", "is missing"))?;
-    let kind: String = ipam.require("type")?;
-    if kind == IPAM_TYPE {
-        return Ok(());
-    }
-    refuse(format!("ipam.type: {kind:?} is not supported yet; use {IPAM_TYPE:?}"))
+    Ok(())
+}
+
+/// `ipam.type`, in a list that this plugin is the first of.
+pub fn ipam_type(conf: &Node<'_>) -> Result<String, FieldError> {
+    let missing = "is missing; only after another plugin, which hands over its prevResult, can caracal do without";
+    conf.get("ipam")?.ok_or_else(|| conf.field_error("ipam", missing))?.require("type")
+}
+
+/// Whether a configuration leaves interfaces and addresses to the plugins before this one. ADD knows by `prevResult`,
+/// but old versions of the specification have that for ADD alone.
+#[must_use]
+pub fn is_chained(conf: &Node<'_>) -> bool {
+    matches!(conf.get("ipam"), Ok(None))
 }
 
 #[cfg(test)]

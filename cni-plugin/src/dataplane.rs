@@ -1,16 +1,17 @@
 //! The eBPF data plane, as far as attaching and detaching a pod goes. Nothing pinned is a state like any other: then
 //! the kernel's routing carries the pods.
 
-use std::{net::IpAddr, path::Path};
+use std::{collections::BTreeMap, net::IpAddr, path::Path};
 
 use caracal_datapath::{
     Error, Pinned, Root,
-    abi::{Endpoint, Mac},
+    abi::{Endpoint, Mac, program},
 };
 
 /// What is pinned on this node.
 #[derive(Debug)]
 pub struct DataPlane {
+    root: Root,
     pinned: Option<Pinned>,
 }
 
@@ -28,7 +29,8 @@ pub struct PodLink {
 impl DataPlane {
     /// Opens what is pinned below `bpffs`.
     pub fn open(bpffs: &Path) -> Result<Self, Error> {
-        Ok(Self { pinned: Pinned::open(&Root::new(bpffs))? })
+        let root = Root::new(bpffs);
+        Ok(Self { pinned: Pinned::open(&root)?, root })
     }
 
     /// Whether anything is pinned.
@@ -44,6 +46,40 @@ impl DataPlane {
         let PodLink { ifindex, pod_mac, host_mac } = link;
         let endpoint = Endpoint { ifindex, pod_mac, host_mac, ..Endpoint::default() };
         addresses.iter().try_for_each(|ip| pinned.set_endpoint(*ip, &endpoint))
+    }
+
+    /// What is missing of what [`DataPlane::attach`] does, in words; nothing if no data plane is there to miss it.
+    pub fn missing(&self, link: PodLink, addresses: &[IpAddr]) -> Result<Option<String>, Error> {
+        let Some(pinned) = &self.pinned else { return Ok(None) };
+        let known = pinned.endpoints()?;
+        let is_known = |ip: &IpAddr| {
+            known.iter().any(|(addr, endpoint)| {
+                let Endpoint { ifindex, pod_mac, host_mac, .. } = *endpoint;
+                addr == ip && (ifindex, pod_mac, host_mac) == (link.ifindex, link.pod_mac, link.host_mac)
+            })
+        };
+        Ok(addresses.iter().find(|ip| !is_known(ip)).map(|ip| format!("the data plane has no endpoint for {ip}")))
+    }
+
+    /// Whether a program is pinned in front of a link. A link of a kernel without tcx has a filter instead.
+    #[must_use]
+    pub fn has_pin(&self, ifindex: u32) -> bool {
+        self.root.link(program::FROM_POD, ifindex).exists()
+    }
+
+    /// Undoes [`DataPlane::attach`] for every link that is `gone`, without knowing its addresses. Gives every error.
+    pub fn forget(&self, mut gone: impl FnMut(u32) -> bool) -> Vec<Error> {
+        let Some(pinned) = &self.pinned else { return Vec::new() };
+        let known = match pinned.endpoints() {
+            Ok(known) => known,
+            Err(e) => return vec![e],
+        };
+        let mut addresses: BTreeMap<u32, Vec<IpAddr>> = BTreeMap::new();
+        for (ip, endpoint) in known {
+            addresses.entry(endpoint.ifindex).or_default().push(ip);
+        }
+        let gone = addresses.iter().filter(|(ifindex, _)| gone(**ifindex));
+        gone.flat_map(|(ifindex, addresses)| self.detach(*ifindex, addresses)).collect()
     }
 
     /// Undoes [`DataPlane::attach`], all or part of it. Gives every error.

@@ -2,7 +2,7 @@
 
 use caracal_ipam::protocol::{CniError, Code};
 
-use crate::{netlink, netns, record, sysctl};
+use crate::{netlink, netns, peer, record, sysctl};
 
 /// What stopped a verb.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,12 @@ pub enum Error {
     /// Addresses could not be had or given back.
     #[error(transparent)]
     Ipam(#[from] caracal_ipam::Error),
+    /// Another IPAM plugin refused.
+    #[error(transparent)]
+    Delegate(#[from] CniError),
+    /// The interface that another plugin made is of no use.
+    #[error(transparent)]
+    Unsuitable(#[from] peer::Unsuitable),
     /// The data plane refused.
     #[error("data plane: {0}")]
     DataPlane(#[from] caracal_datapath::Error),
@@ -63,6 +69,8 @@ impl From<Error> for CniError {
     fn from(error: Error) -> Self {
         let code = match error {
             Error::Ipam(error) => return error.into(),
+            Error::Delegate(error) => return error,
+            Error::Unsuitable(_) => Code::NotChainable,
             Error::Netns(netns::Error::Open { .. }) | Error::IfnameTaken(_) => Code::InvalidEnvironment,
             Error::Netns(netns::Error::Own { .. } | netns::Error::Enter { .. }) => Code::InvalidNetns,
             Error::Record(_) => Code::Io,

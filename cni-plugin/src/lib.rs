@@ -1,11 +1,13 @@
 //! The CNI plugin that kubelet runs, as a library: `main.rs` only starts it.
 //!
 //! One call is one process: it starts, does one verb and ends, in a few milliseconds. So everything here is
-//! synchronous, and no program is run.
+//! synchronous, and no program is run but another IPAM plugin where the configuration names one.
 //!
 //! * [`config`]: what a network configuration asks for.
 //! * [`identity`]: how an attachment's link is called.
 //! * [`record`]: what is kept about an attachment, so that it can be taken apart.
+//! * [`source`]: where a pod's addresses come from.
+//! * [`peer`]: the host's side of an interface that another plugin made.
 //! * [`wiring`]: what a pod's link, addresses and routes are; pure.
 //! * [`netlink`], [`sysctl`], [`netns`]: the kernel.
 //! * [`dataplane`]: the eBPF programs.
@@ -18,7 +20,9 @@ pub mod dataplane;
 pub mod identity;
 pub mod netlink;
 pub mod netns;
+pub mod peer;
 pub mod record;
+pub mod source;
 pub mod sysctl;
 pub mod verbs;
 pub mod wiring;

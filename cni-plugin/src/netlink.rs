@@ -6,19 +6,23 @@
 
 mod address;
 mod batch;
+mod filter;
 mod link;
+mod nsid;
 mod reply;
 mod route;
 mod socket;
 
 use std::net::IpAddr;
 
-pub use address::{address_add, addresses_of, neighbour_add};
+pub use address::{address_add, addresses_of, global_addresses_of, neighbour_add};
 pub use batch::{Batch, Request};
+pub use filter::has_ingress_filter;
 pub use link::{
-    Link, LinkSettings, VethEnd, link_by_index, link_by_name, link_delete, link_settings, link_up, veth_add,
+    Link, LinkSettings, VETH, VethEnd, link_by_index, link_by_name, link_delete, link_settings, link_up, veth_add,
 };
 use netlink_packet_route::AddressFamily;
+pub use nsid::nsid_of;
 pub use route::{RouteSpec, device_towards, route_add, routes_of};
 pub use socket::Socket;
 

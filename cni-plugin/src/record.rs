@@ -28,13 +28,21 @@ pub struct Record {
     pub netns: String,
     /// The pod, as `namespace/name`; for people.
     pub pod: String,
+    /// The interface is another plugin's: only the data plane is ours to undo.
+    pub chained: bool,
     /// The host-side veth.
     pub host_ifname: String,
     /// Its number; none before it is made.
     pub host_ifindex: Option<u32>,
+    /// Its hardware address.
+    pub host_mac: String,
+    /// The hardware address of the pod's end.
+    pub pod_mac: String,
     /// The pod's addresses; none before the link is made.
     pub addresses: Vec<IpAddr>,
-    /// Where the addresses were taken from.
+    /// `ipam.type`: who gave the addresses.
+    pub ipam: String,
+    /// Where our own IPAM took them from.
     pub data_dir: PathBuf,
     /// Where the data plane was pinned.
     pub bpffs: PathBuf,

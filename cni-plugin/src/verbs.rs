@@ -2,23 +2,26 @@
 //!
 //! ADD writes down what it is about to do before it does it, and DEL takes apart what is written down. An ADD that
 //! fails undoes itself by the same steps as DEL, and so does the first verb that finds the remains of an ADD that was
-//! killed.
+//! killed. Behind another plugin (`chained`) all of that is about the data plane alone.
 
 use std::collections::BTreeSet;
 
 use caracal_ipam::{
-    Attachment, Ipam,
-    plugin::read_config,
-    protocol::{AddResult, CniError, Code, Plugin, Request, Target},
+    Attachment,
+    protocol::{Added, Args, CniError, Code, Plugin, Previous, Request, Target},
 };
+use release::Release;
 
 use crate::{
     Error,
-    config::{Config, Places, Policy},
+    config::{Config, Policy, is_chained},
     dataplane::DataPlane,
+    record::RecordFile,
+    source::Source,
 };
 
 mod add;
+mod chained;
 mod check;
 mod release;
 
@@ -29,32 +32,68 @@ pub struct Caracal;
 impl Plugin for Caracal {
     const ABOUT: &'static str = concat!("CNI plugin caracal ", env!("CARGO_PKG_VERSION"));
 
-    fn add(&self, request: &Request, target: &Target) -> Result<AddResult, CniError> {
-        add::add(request, target)
+    fn add(&self, request: &Request, target: &Target) -> Result<Added, CniError> {
+        match Previous::of(request)? {
+            Some(previous) => chained::add(request, target, previous),
+            None => Ok(add::add(request, target)?.into()),
+        }
     }
 
     fn del(&self, request: &Request, target: &Target) -> Result<(), CniError> {
-        let errors = release::release(&Places::of(request), &request.network, &target.attachment);
-        CniError::collect(&format!("{} is not released completely", target.attachment), errors)
+        let release = Release::of(request);
+        let file = match RecordFile::open(&release.places.records(&request.network), &target.attachment) {
+            Err(e) if is_chained(&request.conf()) => {
+                log::error!("{e}; going on without it");
+                None
+            }
+            file => file.map_err(|e| incomplete(target, &[e.to_string()]))?,
+        };
+        if release.is_chained(file.as_ref().map(RecordFile::record)) {
+            chained::del(target, &release, file);
+            return Ok(());
+        }
+        let errors = match file {
+            Some(file) => release.release_recorded(&target.attachment, file),
+            None => release.release_unrecorded(&target.attachment),
+        };
+        if errors.is_empty() { Ok(()) } else { Err(incomplete(target, &errors)) }
     }
 
     fn check(&self, request: &Request, target: &Target) -> Result<(), CniError> {
-        check::check(request, target)
+        let release = Release::of(request);
+        let file = RecordFile::open(&release.places.records(&request.network), &target.attachment);
+        let file = file.map_err(Error::from)?;
+        if release.is_chained(file.as_ref().map(RecordFile::record)) {
+            return Ok(chained::check(target, &release, file.as_ref().map(RecordFile::record))?);
+        }
+        check::check(request, target, &release, file.as_ref())
     }
 
     fn gc(&self, request: &Request, valid: &BTreeSet<Attachment>) -> Result<(), CniError> {
-        let errors = release::release_all_but(&Places::of(request), &request.network, valid);
+        let errors = Release::of(request).release_all_but(valid);
         CniError::collect("not everything could be released", errors)
     }
 
     fn status(&self, request: &Request) -> Result<(), CniError> {
         let config = Config::parse(request)?;
-        let ipam_config = read_config(request)?;
         let unavailable = |e: &dyn std::error::Error| CniError::new(Code::NotAvailable, e.to_string());
         let data_plane = DataPlane::open(&config.places.bpffs).map_err(|e| unavailable(&e))?;
         require_data_plane(&config, &data_plane).map_err(|e| unavailable(&e))?;
-        Ipam::new(&config.places.data_dir, &request.network).status(&ipam_config).map_err(|e| unavailable(&e))
+        if is_chained(&request.conf()) {
+            return Ok(());
+        }
+        Source::of(request, &config)?.status()
     }
+}
+
+fn incomplete(target: &Target, errors: &[String]) -> CniError {
+    let msg = format!("{} is not released completely", target.attachment);
+    CniError::new(Code::Incomplete, msg).with_details(errors.join("; "))
+}
+
+/// The pod that Kubernetes says this is for.
+fn pod_name(args: &Args) -> Option<String> {
+    Some(format!("{}/{}", args.get("K8S_POD_NAMESPACE")?, args.get("K8S_POD_NAME")?))
 }
 
 fn require_data_plane(config: &Config, data_plane: &DataPlane) -> Result<(), Error> {

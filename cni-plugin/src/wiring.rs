@@ -40,7 +40,7 @@ pub struct Plan {
     pub ifname: String,
     /// Of both ends.
     pub mtu: u32,
-    /// One address of each family, or of one.
+    /// At least one, of one family or of both.
     pub addresses: Vec<IpAddr>,
     /// Routes in the pod.
     pub routes: Vec<PodRoute>,

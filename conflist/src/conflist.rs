@@ -36,7 +36,8 @@ pub struct Plugin {
     #[serde(rename = "type")]
     pub binary: &'static str,
     /// What the runtime may pass on from a pod.
-    pub capabilities: Capabilities,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Capabilities>,
     /// Whether a pod may start without the data plane.
     pub policy: Policy,
     /// The pods' MTU; that of the default route if not given.
@@ -51,8 +52,9 @@ pub struct Plugin {
     /// How much is logged, if not warnings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_level: Option<String>,
-    /// Where addresses come from.
-    pub ipam: Ipam,
+    /// Where addresses come from; another plugin has seen to that if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipam: Option<Ipam>,
 }
 
 /// What the runtime may pass on from a pod; a capability that is not declared does not reach the plugin.

@@ -5,8 +5,13 @@
 
 #![forbid(unsafe_code)]
 
+mod chained;
 mod conflist;
 mod primary;
 
+pub use chained::{AZURE_TRANSPARENT, ChainedOptions, InvalidList, chained};
 pub use conflist::{Capabilities, CniVersion, Conflist, Ipam, Plugin, Policy, Range};
 pub use primary::{PrimaryOptions, primary};
+
+/// Name of our plugin's binary.
+pub const BINARY: &str = "caracal";

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ipnetwork::IpNetwork;
 
-use crate::{Capabilities, CniVersion, Conflist, Ipam, Plugin, Policy, Range};
+use crate::{BINARY, Capabilities, CniVersion, Conflist, Ipam, Plugin, Policy, Range};
 
 /// What differs from node to node.
 #[derive(Clone, Debug)]
@@ -49,14 +49,17 @@ impl PrimaryOptions {
 pub fn primary(options: &PrimaryOptions) -> Conflist {
     let PrimaryOptions { network, subnets, version, policy, mtu, bpffs, run_dir, log_level } = options.clone();
     let plugin = Plugin {
-        binary: "caracal",
-        capabilities: Capabilities { ip_ranges: true, ips: true },
+        binary: BINARY,
+        capabilities: Some(Capabilities { ip_ranges: true, ips: true }),
         policy,
         mtu,
         bpffs,
         run_dir,
         log_level,
-        ipam: Ipam { kind: "caracal-ipam", ranges: subnets.into_iter().map(|subnet| vec![Range { subnet }]).collect() },
+        ipam: Some(Ipam {
+            kind: "caracal-ipam",
+            ranges: subnets.into_iter().map(|subnet| vec![Range { subnet }]).collect(),
+        }),
     };
     Conflist::new(version, network, vec![plugin])
 }

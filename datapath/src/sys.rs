@@ -1,11 +1,43 @@
-//! bpf(2) commands that aya does not wrap: batch operations on maps.
+//! bpf(2) commands that aya does not wrap: batch operations on maps, detaching a link at once.
 
 use std::{
+    ffi::CString,
     io,
-    os::fd::{AsRawFd, BorrowedFd},
+    os::{
+        fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::Path,
 };
 
 use aya_obj::generated::{bpf_attr, bpf_attr__bindgen_ty_3 as BatchAttr, bpf_cmd};
+
+/// Detaches the link pinned at `pin`, now. Removing its last pin would do that too, but some time later.
+pub(crate) fn detach_pinned_link(pin: &Path) -> io::Result<()> {
+    let path = CString::new(pin.as_os_str().as_bytes())?;
+    // SAFETY: all zeroes is a value of this union of integers.
+    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
+    attr.__bindgen_anon_4.pathname = address(path.as_ptr());
+    // SAFETY: the path lives until the call returns.
+    let fd = unsafe { bpf(bpf_cmd::BPF_OBJ_GET, &mut attr)? };
+    // SAFETY: the kernel just made it for us.
+    let link = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: as above.
+    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
+    attr.link_detach.link_fd = link.as_raw_fd().unsigned_abs();
+    // SAFETY: the command reads a number.
+    unsafe { bpf(bpf_cmd::BPF_LINK_DETACH, &mut attr) }.map(drop)
+}
+
+/// # Safety
+/// The addresses in `attr` must be valid for what `command` does with them.
+unsafe fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
+    // SAFETY: the kernel reads and writes `attr` within the size given; the addresses in it are the caller's promise.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_int, &raw mut *attr, size_of::<bpf_attr>()) };
+    // Taken before anything else can change errno.
+    let error = io::Error::last_os_error();
+    if result < 0 { Err(error) } else { i32::try_from(result).map_err(io::Error::other) }
+}
 
 /// What one batch call did.
 pub(crate) struct Batch {
@@ -89,13 +121,11 @@ unsafe fn call(command: bpf_cmd, batch: &mut BatchAttr) -> io::Result<()> {
     // SAFETY: all zeroes is a value of this union of integers.
     let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
     attr.batch = *batch;
-    // SAFETY: the kernel reads and writes `attr` within the size given; the addresses in it are the caller's promise.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_int, &raw mut attr, size_of::<bpf_attr>()) };
-    // Taken before anything else can change errno.
-    let error = io::Error::last_os_error();
+    // SAFETY: the caller's promise.
+    let result = unsafe { bpf(command, &mut attr) };
     // SAFETY: written as `batch` above, and by the kernel as such.
     *batch = unsafe { attr.batch };
-    if result < 0 { Err(error) } else { Ok(()) }
+    result.map(drop)
 }
 
 fn finish(result: io::Result<()>, attr: &BatchAttr, end: Option<i32>) -> io::Result<Batch> {

@@ -94,6 +94,10 @@ fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
         Ok(endpoint) => endpoint,
         Err(reason) => return finish(skb, reason),
     };
+    // Forwarded it would be a hop older, and neighbours believe only what has not been forwarded.
+    if packet.kind == Kind::Neighbour {
+        return finish(skb, Reason::Neighbour);
+    }
     let Some(destination) = F::endpoint(&packet.key.dst) else {
         return finish(skb, Reason::ToHost);
     };
@@ -121,7 +125,7 @@ fn source<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Result<En
     let Some(endpoint) = F::endpoint(&key.src) else {
         let local_only = F::HAS_LINK_LOCAL_LIFE
             && (key.src.is_link_local() || key.src.is_unspecified())
-            && (key.dst.is_link_local() || key.dst.is_multicast());
+            && (key.dst.is_link_local() || key.dst.is_multicast() || packet.kind == Kind::Neighbour);
         // Never routed, so it can reach this node and nobody else.
         return Err(if local_only { Reason::Neighbour } else { Reason::SpoofedAddress });
     };

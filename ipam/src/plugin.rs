@@ -6,7 +6,7 @@ use crate::{
     Attachment, Config, Error, Ipam,
     config::{data_dir, requested_addresses},
     json::FieldError,
-    protocol::{AddResult, CniError, Code, Dns, Ip, Plugin, Request, Target},
+    protocol::{AddResult, Added, CniError, Code, Dns, Ip, Plugin, Request, Target},
     resolv,
 };
 
@@ -20,13 +20,13 @@ pub struct IpamPlugin;
 impl Plugin for IpamPlugin {
     const ABOUT: &'static str = concat!("CNI IPAM plugin caracal-ipam ", env!("CARGO_PKG_VERSION"));
 
-    fn add(&self, request: &Request, target: &Target) -> Result<AddResult, CniError> {
+    fn add(&self, request: &Request, target: &Target) -> Result<Added, CniError> {
         let config = read_config(request)?;
         let dns = config.resolv_conf.as_deref().map(read_resolv_conf).transpose()?.unwrap_or_default();
         let requested = requested_addresses(&request.conf(), &request.args)?;
         let leases = store_of(request, &config).add(&config, &target.attachment, &requested)?;
         let ips = leases.iter().map(|lease| Ip { gateway: Some(lease.gateway), ..Ip::new(lease.address) });
-        Ok(AddResult { ips: ips.collect(), routes: config.routes, dns, ..AddResult::default() })
+        Ok(AddResult { ips: ips.collect(), routes: config.routes, dns, ..AddResult::default() }.into())
     }
 
     fn del(&self, request: &Request, target: &Target) -> Result<(), CniError> {

@@ -5,16 +5,20 @@
 //! is zero exactly if that document is not an error; logs go to standard error. What a plugin does is behind
 //! [`Plugin`], and never sees the process's environment or streams.
 
+mod delegate;
 mod env;
 mod error;
+mod previous;
 mod request;
 mod result;
 mod serve;
 mod version;
 
+pub use delegate::Delegate;
 pub use env::{Args, Env, Verb};
 pub use error::{CniError, Code};
+pub use previous::Previous;
 pub use request::{Request, Target};
-pub use result::{AddResult, Dns, Interface, Ip, Route};
+pub use result::{AddResult, Added, Dns, Interface, Ip, Route};
 pub use serve::{Plugin, serve};
 pub use version::{UnsupportedVersion, Version};

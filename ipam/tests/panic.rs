@@ -10,7 +10,7 @@ use std::{
 
 use caracal_ipam::{
     Attachment,
-    protocol::{AddResult, CniError, Plugin, Request, Target, serve},
+    protocol::{Added, CniError, Plugin, Request, Target, serve},
 };
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ struct Panicking;
 impl Plugin for Panicking {
     const ABOUT: &'static str = "";
 
-    fn add(&self, _: &Request, _: &Target) -> Result<AddResult, CniError> {
+    fn add(&self, _: &Request, _: &Target) -> Result<Added, CniError> {
         panic!("the \"sky\"\nfell");
     }
 

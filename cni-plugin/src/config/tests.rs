@@ -52,12 +52,6 @@ fn everything_given() {
 
 #[test]
 fn what_is_not_supported_is_said_and_not_pretended() {
-    let (code, text) = refused(|conf| conf["prevResult"] = json!({"cniVersion": "1.1.0"}));
-    assert_eq!(code, 2);
-    assert!(text.starts_with("prevResult: chained mode is not supported yet"), "{text}");
-    let (code, text) = refused(|conf| conf["ipam"]["type"] = json!("host-local"));
-    assert_eq!(code, 2);
-    assert_eq!(text, "ipam.type: \"host-local\" is not supported yet; use \"caracal-ipam\"");
     let wishes = [
         ("portMappings", json!([{"hostPort": 80}])),
         ("bandwidth", json!({"ingressRate": 1})),
@@ -77,14 +71,26 @@ fn complaints_name_the_field() {
         assert_eq!(code, 7, "{text}");
         text
     };
-    assert_eq!(bad(|conf| conf["ipam"] = Value::Null), "ipam: is missing");
-    assert_eq!(bad(|conf| conf["ipam"] = json!({})), "ipam.type: is missing");
     assert_eq!(bad(|conf| conf["mtu"] = json!(67)), "mtu: 67 is not between 68 and 65535");
     assert!(bad(|conf| conf["mtu"] = json!("big")).starts_with("mtu: invalid type"));
     assert_eq!(bad(|conf| conf["policy"] = json!("maybe")), "policy: \"maybe\" is not one of \"none\", \"required\"");
     assert_eq!(bad(|conf| conf["runDir"] = json!("run")), "runDir: must be an absolute path");
     assert!(bad(|conf| conf["dns"] = json!("10.0.0.10")).starts_with("dns: "));
     assert_eq!(bad(|conf| conf["runtimeConfig"] = json!([])), "runtimeConfig: must be an object");
+}
+
+#[test]
+fn who_gives_addresses_is_said_or_left_to_others() {
+    let of = |change: fn(&mut Value)| {
+        let request = request(change);
+        (ipam_type(&request.conf()).map_err(|e| e.to_string()), is_chained(&request.conf()))
+    };
+    assert_eq!(of(|_| {}), (Ok("caracal-ipam".to_owned()), false));
+    assert_eq!(of(|conf| conf["ipam"]["type"] = json!("host-local")), (Ok("host-local".to_owned()), false));
+    let (missing, chained) = of(|conf| conf["ipam"] = Value::Null);
+    assert!(missing.unwrap_err().starts_with("ipam: is missing; only after another plugin") && chained);
+    assert_eq!(of(|conf| conf["ipam"] = json!({})), (Err("ipam.type: is missing".to_owned()), false));
+    assert_eq!(of(|conf| conf["ipam"] = json!("broken")), (Err("ipam: must be an object".to_owned()), false));
 }
 
 #[test]
@@ -101,8 +107,10 @@ fn places_are_found_in_a_broken_configuration() {
     assert_eq!(places.bpffs, Path::new("/sys/fs/bpf/caracal"));
     let places = of(|conf| {
         conf["prevResult"] = json!("anything");
-        conf["ipam"] = json!({"type": "other", "dataDir": "/d"});
+        conf["ipam"] = json!({"dataDir": "/d", "ranges": 7});
         conf["runDir"] = json!("/r");
     });
     assert_eq!((places.run_dir, places.data_dir), ("/r".into(), "/d".into()));
+    let places = of(|conf| conf["ipam"] = json!({"type": "host-local", "dataDir": "/d"}));
+    assert_eq!(places.data_dir, Path::new("/run/caracal/ipam"), "another IPAM's store is not ours");
 }

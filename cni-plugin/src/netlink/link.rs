@@ -8,46 +8,72 @@ use netlink_packet_route::{
     RouteNetlinkMessage,
     link::{
         AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InetDevConf, InfoData, InfoKind, InfoVeth,
-        LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage,
+        LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo, LinkMessage, State,
     },
 };
 
 use super::{Error, Request, Socket};
+
+/// The kind of links that come in pairs.
+pub const VETH: &str = "veth";
 
 /// A link, as far as the plugin looks at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// Its number in its namespace.
     pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// What it is, for example [`VETH`]; empty for a device.
+    pub kind: String,
     /// Its hardware address.
     pub mac: Option<Mac>,
     /// Its MTU.
     pub mtu: u32,
     /// Of a veth: the number of the other end, in the namespace of that.
     pub peer: Option<u32>,
+    /// The namespace of that, as the link's own namespace numbers others; none if they are in the same.
+    pub peer_nsid: Option<i32>,
     /// Whether it is switched on.
     pub is_up: bool,
+    /// Whether it has a carrier and the kernel has acted on it: before that, what is sent on it is dropped.
+    pub is_operational: bool,
 }
 
 impl Link {
     fn read(message: &LinkMessage) -> Self {
         let mut link = Self {
             index: message.header.index,
+            name: String::new(),
+            kind: String::new(),
             mac: None,
             mtu: 0,
             peer: None,
+            peer_nsid: None,
             is_up: message.header.flags.contains(LinkFlags::Up),
+            is_operational: message.attributes.contains(&LinkAttribute::OperState(State::Up)),
         };
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::Address(bytes) => link.mac = bytes.as_slice().try_into().ok().map(Mac),
                 LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                LinkAttribute::IfName(name) => link.name.clone_from(name),
+                LinkAttribute::LinkInfo(infos) => link.kind = kind(infos),
                 LinkAttribute::Link(peer) => link.peer = Some(*peer),
+                LinkAttribute::LinkNetNsId(nsid) => link.peer_nsid = Some(*nsid),
                 _ => {}
             }
         }
         link
     }
+}
+
+fn kind(infos: &[LinkInfo]) -> String {
+    let kind = infos.iter().find_map(|info| match info {
+        LinkInfo::Kind(kind) => Some(kind.to_string()),
+        _ => None,
+    });
+    kind.unwrap_or_default()
 }
 
 /// One end of a veth pair to be made.

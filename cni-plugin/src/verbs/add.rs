@@ -1,16 +1,15 @@
 //! ADD.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-use caracal_ipam::{
-    Config as IpamConfig, Ipam,
-    config::requested_addresses,
-    plugin::{read_config, read_resolv_conf},
-    protocol::{AddResult, Args, CniError, Dns, Request, Target},
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    thread,
+    time::Duration,
 };
+
+use caracal_ipam::protocol::{AddResult, CniError, Request, Target};
 use nix::errno::Errno;
 
-use super::{release::release_recorded, require_data_plane};
+use super::{Release, pod_name, require_data_plane};
 use crate::{
     Error,
     config::{Config, Places},
@@ -19,6 +18,7 @@ use crate::{
     netlink::{Link, Socket, VethEnd, device_towards, link_by_index, link_by_name, link_delete, veth_add},
     netns::Netns,
     record::{Begun, Record, RecordFile},
+    source::{Given, Source},
     sysctl,
     wiring::{Plan, pod_routes},
 };
@@ -30,13 +30,16 @@ const SOMEWHERE: [IpAddr; 2] =
 /// The MTU where there is no default route to take it from.
 const DEFAULT_MTU: u32 = 1500;
 
+/// How often, and how far apart, the host's end is asked for its carrier: the kernel takes a second at worst.
+const CARRIER_ATTEMPTS: u32 = 1000;
+const CARRIER_WAIT: Duration = Duration::from_millis(1);
+
 /// An ADD that has all it needs to begin, and has changed nothing yet.
 struct Add<'a> {
     request: &'a Request,
     target: &'a Target,
     config: Config,
-    ipam_config: IpamConfig,
-    requested: Vec<IpAddr>,
+    source: Source<'a>,
     identity: Identity,
     netns: Netns,
     data_plane: DataPlane,
@@ -45,34 +48,25 @@ struct Add<'a> {
 pub(super) fn add(request: &Request, target: &Target) -> Result<AddResult, CniError> {
     let netns_path = target.netns()?;
     let config = Config::parse(request)?;
-    let ipam_config = read_config(request)?;
-    let dns = match (&config.dns, &ipam_config.resolv_conf) {
-        (Some(dns), _) => dns.clone(),
-        (None, Some(path)) => read_resolv_conf(path)?,
-        (None, None) => Dns::default(),
-    };
+    let source = Source::of(request, &config)?;
     let data_plane = DataPlane::open(&config.places.bpffs).map_err(Error::from)?;
     require_data_plane(&config, &data_plane)?;
     let add = Add {
-        requested: requested_addresses(&request.conf(), &request.args)?,
         identity: Identity::of(&request.network, &target.attachment),
         netns: Netns::open(netns_path, target.own_netns_allowed).map_err(Error::from)?,
         request,
         target,
         config,
-        ipam_config,
+        source,
         data_plane,
     };
-    let mut record = add.begin()?;
+    let release = Release::of(request);
+    let mut record = add.begin(&release)?;
     match add.run(&mut record) {
-        Ok(plan) => Ok(plan.result(&netns_path.to_string_lossy(), dns)),
+        Ok(result) => Ok(result),
         Err(error) => {
-            let errors = release_recorded(&add.config.places, &request.network, &target.attachment, record);
-            let error = CniError::from(error);
-            if errors.is_empty() {
-                return Err(error);
-            }
-            Err(error.with_details(format!("and it could not be undone: {}", errors.join("; "))))
+            let errors = release.release_recorded(&target.attachment, record);
+            Err(Release::undone(error.into(), &errors))
         }
     }
 }
@@ -80,13 +74,16 @@ pub(super) fn add(request: &Request, target: &Target) -> Result<AddResult, CniEr
 impl Add<'_> {
     /// Writes the record that says what is about to be made. The remains of an ADD that was killed are cleared away
     /// first; what a living one works on, or a finished one made, is left alone.
-    fn begin(&self) -> Result<RecordFile, Error> {
+    fn begin(&self, release: &Release<'_>) -> Result<RecordFile, Error> {
         let attachment = &self.target.attachment;
         let Places { bpffs, data_dir, .. } = self.config.places.clone();
         let record = Record {
             netns: self.target.netns.as_deref().unwrap_or("".as_ref()).display().to_string(),
             pod: pod_name(&self.request.args).unwrap_or_default(),
             host_ifname: self.identity.host_ifname.clone(),
+            host_mac: self.identity.host_mac.to_string(),
+            pod_mac: self.identity.pod_mac.to_string(),
+            ipam: self.source.kind().to_owned(),
             data_dir,
             bpffs,
             ..Record::default()
@@ -100,10 +97,7 @@ impl Add<'_> {
                 Begun::Existing(file) if file.record().complete => return Err(Error::Attached(attachment.to_string())),
                 Begun::Existing(file) => {
                     log::warn!("{attachment}: an earlier ADD was killed; its remains are cleared away");
-                    let errors = release_recorded(&self.config.places, &self.request.network, attachment, file);
-                    if !errors.is_empty() {
-                        return Err(Error::Remains { attachment: attachment.to_string(), errors: errors.join("; ") });
-                    }
+                    release.clear_remains(attachment, file)?;
                 }
             }
         }
@@ -111,11 +105,10 @@ impl Add<'_> {
     }
 
     /// Makes everything, and says what that was.
-    fn run(&self, record: &mut RecordFile) -> Result<Plan, Error> {
-        let ipam = Ipam::new(&self.config.places.data_dir, &self.request.network);
-        let leases = ipam.add(&self.ipam_config, &self.target.attachment, &self.requested)?;
+    fn run(&self, record: &mut RecordFile) -> Result<AddResult, Error> {
+        let given = self.source.take(&self.target.attachment)?;
         let mut host = Socket::open()?;
-        let mut plan = self.plan(&mut host, leases.iter().map(|lease| lease.address.ip()).collect())?;
+        let mut plan = self.plan(&mut host, &given)?;
         let with_ipv6 = plan.addresses.iter().any(IpAddr::is_ipv6);
         let inside = || Ok((Socket::open()?, with_ipv6 && sysctl::ipv6_is_off_by_default()?));
         let (mut pod, ipv6_is_off) = self.netns.run(inside)?.map_err(|e: Error| e)?;
@@ -136,14 +129,17 @@ impl Add<'_> {
         }
         let (batch, first_route) = plan.pod_batch(peer);
         let had_already = pod.execute(&batch)?;
+        await_carrier(&mut host, link)?;
         let mut position = first_route..;
         plan.routes.retain(|_| position.next().is_some_and(|position| !had_already.contains(&position)));
         record.update(|record| record.complete = true)?;
-        Ok(plan)
+        let netns = self.target.netns.as_deref().unwrap_or("".as_ref()).to_string_lossy();
+        Ok(plan.result(&netns, self.config.dns.clone().unwrap_or(given.dns)))
     }
 
-    fn plan(&self, host: &mut Socket, addresses: Vec<IpAddr>) -> Result<Plan, Error> {
+    fn plan(&self, host: &mut Socket, given: &Given) -> Result<Plan, Error> {
         let has_ipv6 = sysctl::has_ipv6();
+        let Given { addresses, routes, .. } = given;
         if !has_ipv6 && addresses.iter().any(IpAddr::is_ipv6) {
             return Err(Error::NoIpv6);
         }
@@ -151,8 +147,8 @@ impl Add<'_> {
             identity: self.identity.clone(),
             ifname: self.target.attachment.ifname().to_owned(),
             mtu: self.config.mtu.map_or_else(|| mtu_of_default_route(host), Ok)?,
-            routes: pod_routes(&addresses, &self.ipam_config.routes),
-            addresses,
+            routes: pod_routes(addresses, routes),
+            addresses: addresses.clone(),
             alias: pod_name(&self.request.args),
             has_ipv6,
         })
@@ -181,6 +177,23 @@ impl Add<'_> {
     }
 }
 
+/// Waits until the host's end sends.
+///
+/// It was switched on before the pod's end was, so it had no carrier, and the kernel acts on a carrier in a work queue:
+/// until then it drops what the host sends to the pod. Asking for the link makes kernels from 6.8 on act on it at once
+/// ("net: core: synchronize link-watch when carrier is queried"); older ones are asked again.
+#[expect(clippy::disallowed_methods, reason = "older kernels do not tell when")]
+fn await_carrier(host: &mut Socket, index: u32) -> Result<(), Error> {
+    for _ in 0..CARRIER_ATTEMPTS {
+        if link_by_index(host, index)?.is_some_and(|link| link.is_operational) {
+            return Ok(());
+        }
+        thread::sleep(CARRIER_WAIT);
+    }
+    log::warn!("link {index} has no carrier yet; the first packets to the pod may be lost");
+    Ok(())
+}
+
 fn mtu_of_default_route(socket: &mut Socket) -> Result<u32, Error> {
     for somewhere in SOMEWHERE {
         if let Some(index) = device_towards(socket, somewhere)?
@@ -190,9 +203,4 @@ fn mtu_of_default_route(socket: &mut Socket) -> Result<u32, Error> {
         }
     }
     Ok(DEFAULT_MTU)
-}
-
-/// The pod that Kubernetes says this is for.
-fn pod_name(args: &Args) -> Option<String> {
-    Some(format!("{}/{}", args.get("K8S_POD_NAMESPACE")?, args.get("K8S_POD_NAME")?))
 }

@@ -2,19 +2,17 @@
 
 use std::net::IpAddr;
 
-use caracal_ipam::{
-    Ipam,
-    protocol::{AddResult, CniError, Code, Interface, Request, Route, Target},
-};
+use caracal_ipam::protocol::{AddResult, CniError, Code, Interface, Request, Route, Target};
 use ipnetwork::IpNetwork;
 
+use super::Release;
 use crate::{
     Error,
-    config::Places,
     identity::Identity,
     netlink::{Link, RouteSpec, Socket, addresses_of, link_by_name, routes_of},
     netns::Netns,
     record::RecordFile,
+    source,
     wiring::gateway,
 };
 
@@ -25,16 +23,19 @@ struct Found {
     routes: Vec<RouteSpec>,
 }
 
-pub(super) fn check(request: &Request, target: &Target) -> Result<(), CniError> {
+pub(super) fn check(
+    request: &Request,
+    target: &Target,
+    release: &Release<'_>,
+    file: Option<&RecordFile>,
+) -> Result<(), CniError> {
     let previous = previous_result(request)?;
     let netns_path = target.netns()?;
     let identity = Identity::of(&request.network, &target.attachment);
-    let places = Places::of(request);
-    let record = RecordFile::open(&places.records(&request.network), &target.attachment).map_err(Error::from)?;
-    if !record.is_some_and(|file| file.record().complete) {
+    let Some(record) = file.map(RecordFile::record).filter(|record| record.complete) else {
         return Err(failed(format!("there is no record of {}", target.attachment)).into());
-    }
-    Ipam::new(&places.data_dir, &request.network).check(&target.attachment)?;
+    };
+    source::check(request, &release.places.data_dir, record, &target.attachment)?;
     let mut host = Socket::open().map_err(Error::from)?;
     let link = link_by_name(&mut host, &identity.host_ifname).map_err(Error::from)?;
     if !link.is_some_and(|link| link.mac == Some(identity.host_mac) && link.is_up) {
@@ -145,7 +146,16 @@ mod tests {
     fn found() -> Found {
         let default = RouteSpec::new("0.0.0.0/0".parse().unwrap(), 2);
         Found {
-            link: Link { index: 2, mac: Some(Mac([2, 0, 0, 0, 0, 1])), mtu: 1500, peer: Some(5), is_up: true },
+            link: Link {
+                index: 2,
+                name: "eth0".to_owned(),
+                kind: "veth".to_owned(),
+                mac: Some(Mac([2, 0, 0, 0, 0, 1])),
+                mtu: 1500,
+                peer: Some(5),
+                peer_nsid: Some(0),
+                is_up: true,
+            },
             addresses: vec!["10.0.0.2/32".parse().unwrap(), "fe80::1/64".parse().unwrap()],
             routes: vec![RouteSpec { gateway: Some("169.254.1.1".parse().unwrap()), ..default }],
         }

@@ -2,97 +2,179 @@
 //!
 //! The order is that of use: first nobody is sent there any more (data plane), then there is no link, then the
 //! addresses are free, and the record goes last. Every step is content with what is gone already, every step is tried,
-//! and while one has failed the record stays, so that the next attempt knows what is left to do.
+//! and while one has failed the record stays, so that the next attempt knows what is left to do. Of an attachment whose
+//! interface is another plugin's only the first step is ours.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use caracal_ipam::{Attachment, Ipam};
+use caracal_ipam::{
+    Attachment, Ipam,
+    protocol::{CniError, Request},
+};
 
 use crate::{
     Error,
-    config::Places,
+    config::{Places, is_chained},
     dataplane::DataPlane,
     identity::Identity,
-    netlink::{Link, Socket, link_by_name, link_delete},
+    netlink::{Link, Socket, link_by_index, link_by_name, link_delete},
     record::{Record, RecordFile},
+    source,
 };
 
-/// Takes `attachment` apart, as its record says or, without one, as its name leads. Gives every error.
-pub(super) fn release(places: &Places, network: &str, attachment: &Attachment) -> Vec<String> {
-    match RecordFile::open(&places.records(network), attachment) {
-        Ok(Some(file)) => release_recorded(places, network, attachment, file),
-        Ok(None) => dismantle(places, network, attachment, &Record::default()),
-        Err(e) => vec![e.to_string()],
+/// What taking apart goes by.
+#[derive(Debug)]
+pub(super) struct Release<'a> {
+    request: &'a Request,
+    pub(super) places: Places,
+}
+
+impl<'a> Release<'a> {
+    pub(super) fn of(request: &'a Request) -> Self {
+        Self { request, places: Places::of(request) }
+    }
+
+    /// Takes `attachment` apart, as its record says or, without one, as its name leads. Gives every error.
+    pub(super) fn release(&self, attachment: &Attachment) -> Vec<String> {
+        match RecordFile::open(&self.places.records(&self.request.network), attachment) {
+            Ok(Some(file)) => self.release_recorded(attachment, file),
+            Ok(None) => self.release_unrecorded(attachment),
+            Err(e) => vec![e.to_string()],
+        }
+    }
+
+    /// Takes apart what there is no record of.
+    pub(super) fn release_unrecorded(&self, attachment: &Attachment) -> Vec<String> {
+        self.dismantle(attachment, &Record::default())
+    }
+
+    /// Takes apart what `file` is the record of, and removes it.
+    pub(super) fn release_recorded(&self, attachment: &Attachment, file: RecordFile) -> Vec<String> {
+        let mut errors = self.dismantle(attachment, file.record());
+        if errors.is_empty() {
+            errors.extend(file.remove().err().map(|e| e.to_string()));
+        }
+        errors
+    }
+
+    /// The same for an ADD that was killed or attached what is there no more: whatever comes next needs it gone.
+    pub(super) fn clear_remains(&self, attachment: &Attachment, file: RecordFile) -> Result<(), Error> {
+        let errors = self.release_recorded(attachment, file);
+        if errors.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Remains { attachment: attachment.to_string(), errors: errors.join("; ") })
+    }
+
+    /// The error of an ADD that failed, and of undoing it if that failed as well.
+    pub(super) fn undone(error: CniError, errors: &[String]) -> CniError {
+        if errors.is_empty() {
+            return error;
+        }
+        let details = [error.details.as_str(), "and it could not be undone:", &errors.join("; ")].join(" ");
+        error.with_details(details.trim_start())
+    }
+
+    /// Takes apart every attachment of the network but the `valid` ones.
+    pub(super) fn release_all_but(&self, valid: &BTreeSet<Attachment>) -> Vec<String> {
+        let mut errors = Vec::new();
+        let mut known = BTreeSet::new();
+        match RecordFile::list(&self.places.records(&self.request.network)) {
+            Ok(recorded) => known.extend(recorded),
+            Err(e) => errors.push(e.to_string()),
+        }
+        let gives_addresses = !is_chained(&self.request.conf());
+        if gives_addresses {
+            match Ipam::new(&self.places.data_dir, &self.request.network).attachments() {
+                Ok(holders) => known.extend(holders),
+                Err(e) => errors.push(e.to_string()),
+            }
+        }
+        for attachment in known.difference(valid) {
+            log::info!("{}: {attachment} is not valid any more", self.request.network);
+            errors.extend(self.release(attachment));
+        }
+        if gives_addresses {
+            let collected = source::collect(self.request, &self.places.data_dir, valid);
+            errors.extend(collected.iter().map(ToString::to_string));
+        } else {
+            errors.extend(self.forget_gone(None));
+        }
+        errors
+    }
+
+    /// Whether the interface is another plugin's: as the record says or, if that is lost or unreadable, the
+    /// configuration.
+    pub(super) fn is_chained(&self, record: Option<&Record>) -> bool {
+        match record.filter(|record| **record != Record::default()) {
+            Some(record) => record.chained,
+            None => is_chained(&self.request.conf()),
+        }
+    }
+
+    /// Where the data plane was pinned.
+    pub(super) fn bpffs(&self, record: &Record) -> PathBuf {
+        known(&record.bpffs, &self.places.bpffs)
+    }
+
+    fn dismantle(&self, attachment: &Attachment, record: &Record) -> Vec<String> {
+        if self.is_chained(Some(record)) {
+            return self.detach(record.host_ifindex, record).iter().map(ToString::to_string).collect();
+        }
+        let network = &self.request.network;
+        let data_dir = known(&record.data_dir, &self.places.data_dir);
+        let mut errors: Vec<Error> = Vec::new();
+        let mut record = record.clone();
+        if record.addresses.is_empty() {
+            match Ipam::new(&data_dir, network).addresses(attachment) {
+                Ok(held) => record.addresses = held,
+                Err(e) => errors.push(e.into()),
+            }
+        }
+        let (mut socket, link) = match find_link(network, attachment, &record) {
+            Ok((socket, link)) => (Some(socket), link),
+            Err(e) => {
+                errors.push(e);
+                (None, None)
+            }
+        };
+        errors.extend(self.detach(record.host_ifindex.or(link.as_ref().map(|link| link.index)), &record));
+        if let (Some(socket), Some(link)) = (&mut socket, link) {
+            errors.extend(delete_link(socket, &link).err());
+        }
+        errors.extend(source::give_back(self.request, &data_dir, &record, attachment));
+        errors.iter().map(ToString::to_string).collect()
+    }
+
+    /// Takes the link `ifindex` and all that are gone out of the data plane, by what that knows of them.
+    pub(super) fn forget_gone(&self, ifindex: Option<u32>) -> Vec<String> {
+        let opened = Socket::open().map_err(Error::from).and_then(|socket| {
+            let data_plane = DataPlane::open(&self.bpffs(&Record::default()))?;
+            Ok((socket, data_plane))
+        });
+        let (mut socket, data_plane) = match opened {
+            Ok(opened) => opened,
+            Err(e) => return vec![e.to_string()],
+        };
+        let is_gone = |index| Some(index) == ifindex || matches!(link_by_index(&mut socket, index), Ok(None));
+        data_plane.forget(is_gone).iter().map(ToString::to_string).collect()
+    }
+
+    /// Takes a link out of the data plane.
+    fn detach(&self, ifindex: Option<u32>, record: &Record) -> Vec<Error> {
+        let Some(ifindex) = ifindex else { return Vec::new() };
+        match DataPlane::open(&self.bpffs(record)) {
+            Ok(data_plane) => data_plane.detach(ifindex, &record.addresses).into_iter().map(Error::from).collect(),
+            Err(e) => vec![e.into()],
+        }
     }
 }
 
-/// Takes apart what `file` is the record of, and removes it.
-pub(super) fn release_recorded(
-    places: &Places,
-    network: &str,
-    attachment: &Attachment,
-    file: RecordFile,
-) -> Vec<String> {
-    let mut errors = dismantle(places, network, attachment, file.record());
-    if errors.is_empty() {
-        errors.extend(file.remove().err().map(|e| e.to_string()));
-    }
-    errors
-}
-
-/// Takes apart every attachment of `network` but the `valid` ones.
-pub(super) fn release_all_but(places: &Places, network: &str, valid: &BTreeSet<Attachment>) -> Vec<String> {
-    let ipam = Ipam::new(&places.data_dir, network);
-    let mut errors = Vec::new();
-    let mut known = BTreeSet::new();
-    match RecordFile::list(&places.records(network)) {
-        Ok(recorded) => known.extend(recorded),
-        Err(e) => errors.push(e.to_string()),
-    }
-    match ipam.attachments() {
-        Ok(holders) => known.extend(holders),
-        Err(e) => errors.push(e.to_string()),
-    }
-    for attachment in known.difference(valid) {
-        log::info!("{network}: {attachment} is not valid any more");
-        errors.extend(release(places, network, attachment));
-    }
-    errors.extend(ipam.gc(valid).iter().map(ToString::to_string));
-    errors
-}
-
-fn dismantle(places: &Places, network: &str, attachment: &Attachment, record: &Record) -> Vec<String> {
-    let known = |recorded: &Path, configured: &Path| {
-        if recorded.as_os_str().is_empty() { configured.to_owned() } else { recorded.to_owned() }
-    };
-    let ipam = Ipam::new(&known(&record.data_dir, &places.data_dir), network);
-    let bpffs = known(&record.bpffs, &places.bpffs);
-    let mut errors: Vec<Error> = Vec::new();
-    let mut addresses = record.addresses.clone();
-    if addresses.is_empty() {
-        match ipam.addresses(attachment) {
-            Ok(held) => addresses = held,
-            Err(e) => errors.push(e.into()),
-        }
-    }
-    let (mut socket, link) = match find_link(network, attachment, record) {
-        Ok((socket, link)) => (Some(socket), link),
-        Err(e) => {
-            errors.push(e);
-            (None, None)
-        }
-    };
-    if let Some(ifindex) = record.host_ifindex.or(link.as_ref().map(|link| link.index)) {
-        match DataPlane::open(&bpffs) {
-            Ok(data_plane) => errors.extend(data_plane.detach(ifindex, &addresses).into_iter().map(Error::from)),
-            Err(e) => errors.push(e.into()),
-        }
-    }
-    if let (Some(socket), Some(link)) = (&mut socket, link) {
-        errors.extend(delete_link(socket, &link).err());
-    }
-    errors.extend(ipam.del(attachment).err().map(Error::from));
-    errors.iter().map(ToString::to_string).collect()
+fn known(recorded: &Path, configured: &Path) -> PathBuf {
+    if recorded.as_os_str().is_empty() { configured.to_owned() } else { recorded.to_owned() }
 }
 
 /// The attachment's host-side veth, if there is one: a link of its name that has its hardware address too.

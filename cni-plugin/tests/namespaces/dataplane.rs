@@ -2,12 +2,14 @@
 
 use std::fs;
 
+use caracal_cni_plugin::dataplane::{DataPlane, PodLink};
 use caracal_datapath::{Features, Loader, Pinned, Root, abi::Endpoint};
 use serde_json::json;
 
 use crate::node::{Node, addresses, conf, echo};
 
-fn load() -> Pinned {
+/// Loads and pins the data plane.
+pub(crate) fn load() -> Pinned {
     let root = Root::default();
     Loader::new(Features::probe()).load(&root).unwrap();
     Pinned::open(&root).unwrap().unwrap()
@@ -75,4 +77,20 @@ fn a_data_plane_that_refuses_is_an_error_and_undone() {
     assert_eq!(answer.document["code"], 103, "{answer:?}");
     assert!(answer.document["msg"].as_str().unwrap().starts_with("data plane: "), "{answer:?}");
     assert_eq!(pod.link("eth0"), None);
+}
+
+#[test]
+fn a_link_can_be_attached_again_at_once() {
+    let node = Node::enter();
+    let _pinned = load();
+    let pod = node.pod("a");
+    let result = pod.call("ADD", &conf("1.1.0", &["10.1.0.0/24"])).ok();
+    let host = node.link(result["interfaces"][0]["name"].as_str().unwrap()).unwrap();
+    let mac = host.mac.unwrap();
+    let link = PodLink { ifindex: host.index, pod_mac: mac, host_mac: mac };
+    let data_plane = DataPlane::open(Root::default().path()).unwrap();
+    for round in 0..100 {
+        assert!(data_plane.detach(host.index, &addresses(&result)).is_empty());
+        data_plane.attach(link, &addresses(&result)).unwrap_or_else(|e| panic!("round {round}: {e}"));
+    }
 }

@@ -5,13 +5,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use caracal_datapath::Root;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::node::{Node, Pod, conf, start};
+use crate::{
+    dataplane::load,
+    list::{List, ours, vendor},
+    node::{Node, Pod, conf, start},
+};
 
 const ROUNDS: u32 = 40;
 
@@ -84,5 +89,29 @@ fn del_killed_is_finished_by_the_next() {
         killed("DEL", &pod, &conf, whole * round / ROUNDS);
         pod.call("DEL", &conf).ok();
         assert_eq!(node.remains(), [] as [String; 0], "round {round}");
+    }
+}
+
+#[test]
+fn chained_add_killed_then_del_leaves_nothing() {
+    let node = Node::enter();
+    let pinned = load();
+    let list = List { version: "1.0.0", plugins: vec![vendor("ptp", &["10.1.0.0/24", "fd00::/64"]), ours()] };
+    let pod = node.pod("a");
+    let mut conf = list.plugins[1].clone();
+    conf["prevResult"] = list.call("ADD", &pod, &list.plugins[0], None).ok();
+    conf["cniVersion"] = json!("1.0.0");
+    conf["name"] = json!("net");
+    let (whole, _) = durations(&pod, &conf);
+    for round in 0..ROUNDS {
+        killed("ADD", &pod, &conf, whole * round / ROUNDS);
+        if round % 2 == 0 {
+            assert_eq!(pod.call("ADD", &conf).ok(), conf["prevResult"], "round {round}");
+            assert_eq!(pinned.endpoints().unwrap().len(), 2);
+        }
+        pod.call("DEL", &conf).ok();
+        assert_eq!(pinned.endpoints().unwrap(), [], "round {round}");
+        assert_eq!(std::fs::read_dir(Root::default().links_dir()).unwrap().count(), 0);
+        assert!(pod.link("eth0").is_some());
     }
 }

@@ -5,14 +5,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod chained;
 mod codes;
 mod dataplane;
+mod delegates;
 mod kill;
 mod life;
+mod list;
 mod netlink;
 mod node;
 mod parallel;
 mod settings;
 mod undo;
+mod unusual;
 mod upkeep;
 mod versions;

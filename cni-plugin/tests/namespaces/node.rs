@@ -8,15 +8,20 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use caracal_cni_plugin::netlink::{Batch, Link, Socket, address_add, link_by_name, link_up};
+use caracal_cni_plugin::netlink::{
+    Batch, Link, Socket, address_add, link_by_index, link_by_name, link_delete, link_up,
+};
 use nix::{
     mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, setns, unshare},
 };
 use serde_json::{Value, json};
+
+/// Where other plugins are: in the tests' own directory, or where Debian has them.
+pub(crate) const CNI_PATH: &str = "/run/bin:/usr/lib/cni";
 
 /// The machine that the calling thread is on. There is no way back for the thread: it ends with the test.
 pub(crate) struct Node {
@@ -92,6 +97,25 @@ impl Node {
         link_by_name(&mut self.socket.borrow_mut(), name).unwrap()
     }
 
+    /// The host's link of this number.
+    pub(crate) fn link_of_index(&self, index: u32) -> Option<Link> {
+        link_by_index(&mut self.socket.borrow_mut(), index).unwrap()
+    }
+
+    /// Deletes a link of the host's.
+    pub(crate) fn delete(&self, link: &Link) {
+        self.socket.borrow_mut().call(link_delete(link.index)).unwrap();
+    }
+
+    /// Waits until a link is gone whose other end's namespace was removed: the kernel does that in its own time.
+    pub(crate) fn wait_for_end_of(&self, name: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.link(name).is_some() {
+            assert!(Instant::now() < deadline, "{name} outlives its namespace");
+            thread::yield_now();
+        }
+    }
+
     /// Everything that ADDs left on this machine: links but `lo`, routes, addresses in use, records.
     pub(crate) fn remains(&self) -> Vec<String> {
         let mut remains: Vec<String> = fs::read_to_string("/proc/thread-self/net/dev")
@@ -143,15 +167,20 @@ impl Pod {
             ("CNI_CONTAINERID", &self.name),
             ("CNI_NETNS", self.netns.to_str().unwrap()),
             ("CNI_IFNAME", ifname),
-            ("CNI_PATH", "/opt/cni/bin"),
+            ("CNI_PATH", CNI_PATH),
         ]
     }
 }
 
 /// Starts the plugin and gives it its configuration.
 pub(crate) fn start(verb: &str, env: &[(&str, &str)], stdin: &str) -> Child {
+    start_program(Path::new(env!("CARGO_BIN_EXE_caracal")), verb, env, stdin)
+}
+
+/// The same with any plugin.
+pub(crate) fn start_program(program: &Path, verb: &str, env: &[(&str, &str)], stdin: &str) -> Child {
     #[expect(clippy::disallowed_methods, reason = "the binary is what is tested")]
-    let mut child = Command::new(env!("CARGO_BIN_EXE_caracal"))
+    let mut child = Command::new(program)
         .env_clear()
         .env("CNI_COMMAND", verb)
         .envs(env.iter().copied())
@@ -159,7 +188,7 @@ pub(crate) fn start(verb: &str, env: &[(&str, &str)], stdin: &str) -> Child {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
+        .unwrap_or_else(|e| panic!("{}: {e}; Debian has it in containernetworking-plugins", program.display()));
     match child.stdin.take().unwrap().write_all(stdin.as_bytes()) {
         // A plugin that has seen enough may end without reading.
         Err(e) if e.kind() == ErrorKind::BrokenPipe => {}
@@ -170,7 +199,12 @@ pub(crate) fn start(verb: &str, env: &[(&str, &str)], stdin: &str) -> Child {
 
 /// Calls the plugin. Whatever it prints must be one JSON document or nothing.
 pub(crate) fn call(verb: &str, env: &[(&str, &str)], stdin: &str) -> Answer {
-    let output = start(verb, env, stdin).wait_with_output().unwrap();
+    answer(start(verb, env, stdin))
+}
+
+/// What a plugin comes to that has been started.
+pub(crate) fn answer(child: Child) -> Answer {
+    let output = child.wait_with_output().unwrap();
     let document = if output.stdout.is_empty() { Value::Null } else { serde_json::from_slice(&output.stdout).unwrap() };
     let stderr = String::from_utf8(output.stderr).unwrap();
     Answer { document, exit: output.status.code().unwrap(), stderr }

@@ -93,3 +93,15 @@ fn node_link(container: &str) -> u32 {
     let mut socket = Socket::open().unwrap();
     link_by_name(&mut socket, record["hostIfname"].as_str().unwrap()).unwrap().unwrap().mtu
 }
+
+#[test]
+fn a_resolver_file_is_read_only_if_nobody_says_better() {
+    let node = Node::enter();
+    let pod = node.pod("a");
+    let mut conf = conf("1.1.0", &["10.1.0.0/24"]);
+    conf["ipam"]["resolvConf"] = json!("/run/nothing");
+    let (code, msg) = pod.call("ADD", &conf).error();
+    assert_eq!((code, msg.starts_with("ipam.resolvConf: /run/nothing: ")), (5, true), "{msg}");
+    conf["dns"] = json!({"nameservers": ["10.96.0.10"]});
+    assert_eq!(pod.call("ADD", &conf).ok()["dns"], conf["dns"]);
+}

@@ -7,7 +7,7 @@ use aya::programs::{
     links::{FdLink, LinkError, PinnedLink},
 };
 
-use crate::Error;
+use crate::{Error, sys};
 
 /// The link pinned at `pin`, if there is one.
 pub(super) fn open<L>(pin: &Path) -> Result<Option<L>, ProgramError>
@@ -32,8 +32,14 @@ where
     Ok(())
 }
 
-/// Removes a pin; tells whether it was there. The program is detached once nobody holds its link.
+/// Detaches a pinned link and removes its pin; tells whether it was there. When this returns, the hook is free.
 pub fn unpin(pin: &Path) -> Result<bool, Error> {
+    match sys::detach_pinned_link(pin) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        // Kernels before 5.9 cannot; there it happens some time after the pin is gone.
+        Err(error) => log::debug!("{}: detaching: {error}", pin.display()),
+        Ok(()) => {}
+    }
     match fs::remove_file(pin) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -26,19 +26,28 @@ pub enum Verb {
     Version,
 }
 
+impl Verb {
+    /// As `CNI_COMMAND` has it.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Add => "ADD",
+            Self::Del => "DEL",
+            Self::Check => "CHECK",
+            Self::Gc => "GC",
+            Self::Status => "STATUS",
+            Self::Version => "VERSION",
+        }
+    }
+}
+
 impl FromStr for Verb {
     type Err = CniError;
 
     fn from_str(text: &str) -> Result<Self, CniError> {
-        Ok(match text {
-            "ADD" => Self::Add,
-            "DEL" => Self::Del,
-            "CHECK" => Self::Check,
-            "GC" => Self::Gc,
-            "STATUS" => Self::Status,
-            "VERSION" => Self::Version,
-            _ => return Err(invalid(format!("CNI_COMMAND: unknown command {text:?}"))),
-        })
+        let all = [Self::Add, Self::Del, Self::Check, Self::Gc, Self::Status, Self::Version];
+        let verb = all.into_iter().find(|verb| verb.text() == text);
+        verb.ok_or_else(|| invalid(format!("CNI_COMMAND: unknown command {text:?}")))
     }
 }
 

@@ -8,45 +8,70 @@ use crate::{attachment::InvalidAttachment, json::FieldError};
 /// Error codes: the specification's, and from 100 on ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "u32")]
-#[repr(u32)]
 pub enum Code {
     /// The configuration's version is not spoken here.
-    IncompatibleVersion = 1,
+    IncompatibleVersion,
     /// A field of the configuration is understood but not supported.
-    UnsupportedField = 2,
+    UnsupportedField,
     /// A variable of the environment is missing or makes no sense.
-    InvalidEnvironment = 4,
+    InvalidEnvironment,
     /// Files or streams failed.
-    Io = 5,
+    Io,
     /// Standard input is not JSON.
-    Decode = 6,
+    Decode,
     /// The configuration is JSON but makes no sense.
-    InvalidConfig = 7,
+    InvalidConfig,
     /// `CNI_NETNS` is not a network namespace that may be used.
-    InvalidNetns = 8,
+    InvalidNetns,
     /// Something that passes: the runtime should try again.
-    TryAgainLater = 11,
+    TryAgainLater,
     /// No ADD can succeed now.
-    NotAvailable = 50,
+    NotAvailable,
     /// The attachment exists already.
-    Duplicate = 100,
+    Duplicate,
     /// No address is left, or not the one asked for.
-    NoAddress = 101,
+    NoAddress,
     /// The kernel refused a change to links, addresses or routes.
-    Network = 102,
+    Network,
     /// The eBPF data plane refused.
-    DataPlane = 103,
+    DataPlane,
     /// CHECK found something other than what ADD left.
-    CheckFailed = 104,
+    CheckFailed,
     /// Something is still held that should have been released.
-    Incomplete = 105,
+    Incomplete,
+    /// Another IPAM plugin cannot be run, or answers what makes no sense.
+    Delegate,
+    /// The interface that another plugin made is none that the data plane can stand in front of.
+    NotChainable,
     /// A fault of the plugin itself.
-    Internal = 999,
+    Internal,
+    /// What another plugin said, passed on.
+    Foreign(u32),
 }
 
 impl From<Code> for u32 {
     fn from(code: Code) -> Self {
-        code as Self
+        match code {
+            Code::IncompatibleVersion => 1,
+            Code::UnsupportedField => 2,
+            Code::InvalidEnvironment => 4,
+            Code::Io => 5,
+            Code::Decode => 6,
+            Code::InvalidConfig => 7,
+            Code::InvalidNetns => 8,
+            Code::TryAgainLater => 11,
+            Code::NotAvailable => 50,
+            Code::Duplicate => 100,
+            Code::NoAddress => 101,
+            Code::Network => 102,
+            Code::DataPlane => 103,
+            Code::CheckFailed => 104,
+            Code::Incomplete => 105,
+            Code::Delegate => 106,
+            Code::NotChainable => 107,
+            Code::Internal => 999,
+            Code::Foreign(code) => code,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Version;
 
@@ -25,6 +26,21 @@ pub struct AddResult {
     /// Resolver settings.
     #[serde(skip_serializing_if = "Dns::is_empty")]
     pub dns: Dns,
+}
+
+/// What a successful ADD answers with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Added {
+    /// What it made, to be told in the version of the configuration.
+    Made(AddResult),
+    /// What a plugin before it made, to be told as that told it.
+    Unchanged(Value),
+}
+
+impl From<AddResult> for Added {
+    fn from(result: AddResult) -> Self {
+        Self::Made(result)
+    }
 }
 
 /// A link.
@@ -150,7 +166,7 @@ impl Dns {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

@@ -13,7 +13,7 @@ use log::LevelFilter;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{AddResult, Args, CniError, Code, Env, Request, Target, Verb, Version, request::declared_version};
+use super::{Added, Args, CniError, Code, Env, Request, Target, Verb, Version, request::declared_version};
 use crate::{Attachment, json::Node};
 
 /// What a plugin does. Configuration and environment have been read and checked as far as the specification goes.
@@ -22,7 +22,7 @@ pub trait Plugin {
     const ABOUT: &'static str;
 
     /// Attaches a container. Undoes what it did if it fails.
-    fn add(&self, request: &Request, target: &Target) -> Result<AddResult, CniError>;
+    fn add(&self, request: &Request, target: &Target) -> Result<Added, CniError>;
 
     /// Detaches a container; success if there is nothing to detach.
     fn del(&self, request: &Request, target: &Target) -> Result<(), CniError>;
@@ -123,8 +123,11 @@ fn dispatch(plugin: &impl Plugin, env: Env, conf: Value) -> Result<Answer, CniEr
     let target = attachment.map(|attachment| Target { attachment, netns, own_netns_allowed });
     match (verb, target) {
         (Verb::Add, Some(target)) => {
-            let result = plugin.add(&request, &target)?;
-            return Ok(Answer::Document(to_value(&result.in_version(request.version))?));
+            let document = match plugin.add(&request, &target)? {
+                Added::Made(result) => to_value(&result.in_version(request.version))?,
+                Added::Unchanged(previous) => previous,
+            };
+            return Ok(Answer::Document(document));
         }
         (Verb::Del, Some(target)) => plugin.del(&request, &target)?,
         (Verb::Check, Some(target)) => {

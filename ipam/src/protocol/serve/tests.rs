@@ -3,6 +3,7 @@ use std::cell::RefCell;
 use serde_json::json;
 
 use super::*;
+use crate::protocol::AddResult;
 
 /// Remembers what it was called with.
 #[derive(Default)]
@@ -19,9 +20,9 @@ impl Spy {
 impl Plugin for Spy {
     const ABOUT: &'static str = "a spy";
 
-    fn add(&self, request: &Request, target: &Target) -> Result<AddResult, CniError> {
+    fn add(&self, request: &Request, target: &Target) -> Result<Added, CniError> {
         self.note(format!("add {} {} {:?}", request.network, target.attachment, target.netns));
-        Ok(AddResult::default())
+        Ok(AddResult::default().into())
     }
 
     fn del(&self, request: &Request, target: &Target) -> Result<(), CniError> {

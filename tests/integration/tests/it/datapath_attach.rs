@@ -105,6 +105,18 @@ fn load_again(root: &Root) -> Pinned {
 }
 
 #[test]
+fn the_hook_is_free_as_soon_as_a_program_is_detached() {
+    isolated(|root| {
+        let (pinned, ifindex) = (load(root), veth());
+        for _ in 0..20 {
+            pinned.attach_pod(ifindex).unwrap();
+            pinned.detach_pod(ifindex).unwrap();
+            assert!(tcx_programs(ifindex).is_empty());
+        }
+    });
+}
+
+#[test]
 fn ours_is_first_at_the_hook() {
     isolated(|root| {
         let (pinned, ifindex) = (load(root), veth());

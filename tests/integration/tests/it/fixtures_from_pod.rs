@@ -1,11 +1,13 @@
 //! What a pod may send besides packets to other pods, and what it may not.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use caracal_abi::Reason;
 use caracal_harness::{Action, Frame, Plane, Pod, isolated};
 use caracal_integration::pairs;
 use etherparse::{
     ArpHardwareId, ArpOperation, ArpPacket, EtherType, Icmpv6Type, IpFragOffset, IpHeaders, IpNumber, Ipv4Header,
-    PacketBuilder, VlanId,
+    Ipv6Extensions, Ipv6Header, PacketBuilder, VlanId,
 };
 
 /// A row: what is sent, what becomes of it, under which reason it is counted.
@@ -79,51 +81,45 @@ fn ipv4_oddities() {
 }
 
 #[test]
-fn ipv6_link_local_life() {
+fn ipv6_neighbours() {
     let (from, to) = pairs(Plane::IFINDEX)[1];
-    let [link_local, all_routers, unspecified] = ["fe80::2", "ff02::2", "::"].map(|ip| ip.parse().unwrap());
-    let solicit = |source, destination| {
-        let ip = etherparse::Ipv6Header {
-            source: std::net::Ipv6Addr::octets(&source),
-            destination: std::net::Ipv6Addr::octets(&destination),
-            hop_limit: 255,
-            next_header: IpNumber::IPV6_ICMP,
-            ..etherparse::Ipv6Header::default()
-        };
-        let builder = PacketBuilder::ethernet2(from.mac, from.gateway)
-            .ip(IpHeaders::Ipv6(ip, etherparse::Ipv6Extensions::default()))
-            .icmpv6(Icmpv6Type::Unknown { type_u8: 133, code_u8: 0, bytes5to8: [0; 4] });
-        let mut packet = Vec::new();
-        builder.write(&mut packet, &[]).unwrap();
-        packet
-    };
-    let global = "2001:db8::7".parse().unwrap();
-    let (host, drop) = (Action::Host, Action::Drop);
+    let (IpAddr::V6(own), IpAddr::V6(pod)) = (from.ip, to.ip) else { panic!("the second pair is IPv6") };
+    let [link_local, all_routers, unspecified, global]: [Ipv6Addr; 4] =
+        ["fe80::2", "ff02::2", "::", "2001:db8::7"].map(|ip| ip.parse().unwrap());
+    let [solicitation, advertisement, echo] = [133, 136, 128]
+        .map(|icmp_type| move |source: Ipv6Addr, destination: Ipv6Addr| icmpv6(&from, source, destination, icmp_type));
+    let neighbour = |name, packet| Row { name, packet, action: Action::Host, reason: Reason::Neighbour };
+    let spoofed = |name, packet| Row { name, packet, action: Action::Drop, reason: Reason::SpoofedAddress };
     check(
         &from,
         &to,
         vec![
-            Row {
-                name: "router solicitation",
-                packet: solicit(link_local, all_routers),
-                action: host,
-                reason: Reason::Neighbour,
-            },
-            Row { name: "from ::", packet: solicit(unspecified, all_routers), action: host, reason: Reason::Neighbour },
-            Row {
-                name: "link-local to global",
-                packet: solicit(link_local, global),
-                action: drop,
-                reason: Reason::SpoofedAddress,
-            },
-            Row {
-                name: "from :: to global",
-                packet: solicit(unspecified, global),
-                action: drop,
-                reason: Reason::SpoofedAddress,
-            },
+            neighbour("router solicitation", solicitation(link_local, all_routers)),
+            neighbour("from ::", solicitation(unspecified, all_routers)),
+            // Its hop limit must stay 255, so it is the host's to deliver (pods on one bridge).
+            neighbour("advertisement to a pod", advertisement(own, pod)),
+            neighbour("advertisement to a pod, from link-local", advertisement(link_local, pod)),
+            spoofed("advertisement as another pod", advertisement(pod, own)),
+            spoofed("link-local to global", echo(link_local, global)),
+            spoofed("from :: to global", echo(unspecified, global)),
         ],
     );
+}
+
+fn icmpv6(from: &Pod, source: Ipv6Addr, destination: Ipv6Addr, icmp_type: u8) -> Vec<u8> {
+    let ip = Ipv6Header {
+        source: source.octets(),
+        destination: destination.octets(),
+        hop_limit: 255,
+        next_header: IpNumber::IPV6_ICMP,
+        ..Ipv6Header::default()
+    };
+    let builder = PacketBuilder::ethernet2(from.mac, from.gateway)
+        .ip(IpHeaders::Ipv6(ip, Ipv6Extensions::default()))
+        .icmpv6(Icmpv6Type::Unknown { type_u8: icmp_type, code_u8: 0, bytes5to8: [0; 4] });
+    let mut packet = Vec::new();
+    builder.write(&mut packet, &[]).unwrap();
+    packet
 }
 
 fn arp(from: &Pod, sender: [u8; 4]) -> Vec<u8> {

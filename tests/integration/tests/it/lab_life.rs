@@ -130,3 +130,21 @@ fn programs_maps_and_links_go_with_the_lab() {
 fn is_in_kernel(kind: &str, id: &str) -> bool {
     std::process::Command::new("bpftool").args([kind, "show", "id", id]).output().unwrap().status.success()
 }
+
+#[test]
+fn a_new_pod_is_reachable_as_soon_as_add_returns() {
+    let cluster = Cluster::start("atonce", 1).unwrap();
+    let node = cluster.node("n1");
+    // Links that come and go keep the kernel's link work queue behind.
+    let noise = "while ip link add noise0 type veth peer noise1 && ip link set noise0 up && ip link set noise1 up \
+                 && ip link del noise0; do :; done";
+    let mut noise = node.command("sh").args(["-c", noise]).spawn().unwrap();
+    for n in 0..25 {
+        let pod = node.pod(&format!("p{n}")).unwrap();
+        node.ping(pod.ip4()).unwrap();
+        node.ping(pod.ip6()).unwrap();
+    }
+    assert!(noise.is_running());
+    noise.kill().unwrap();
+    cluster.end().unwrap();
+}
