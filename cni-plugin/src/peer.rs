@@ -113,6 +113,7 @@ mod tests {
             peer: None,
             peer_nsid: None,
             is_up: true,
+            is_operational: true,
         };
         let mac = Mac([2, 0, 0, 0, 0, 1]);
         Pair { host: link.clone(), pod: link, host_mac: mac, pod_mac: mac, addresses: ips(addresses) }

@@ -155,6 +155,7 @@ mod tests {
                 peer: Some(5),
                 peer_nsid: Some(0),
                 is_up: true,
+                is_operational: true,
             },
             addresses: vec!["10.0.0.2/32".parse().unwrap(), "fe80::1/64".parse().unwrap()],
             routes: vec![RouteSpec { gateway: Some("169.254.1.1".parse().unwrap()), ..default }],

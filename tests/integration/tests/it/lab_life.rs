@@ -138,7 +138,7 @@ fn a_new_pod_is_reachable_as_soon_as_add_returns() {
     // Links that come and go keep the kernel's link work queue behind.
     let noise = "while ip link add noise0 type veth peer noise1 && ip link set noise0 up && ip link set noise1 up \
                  && ip link del noise0; do :; done";
-    let mut noise = node.command("sh").args(["-c", noise]).spawn().unwrap();
+    let noise = node.command("sh").args(["-c", noise]).spawn().unwrap();
     for n in 0..25 {
         let pod = node.pod(&format!("p{n}")).unwrap();
         node.ping(pod.ip4()).unwrap();
