@@ -23,7 +23,7 @@ pub use link::{
 };
 use netlink_packet_route::AddressFamily;
 pub use nsid::nsid_of;
-pub use route::{RouteSpec, device_towards, route_add, routes_of};
+pub use route::{RouteSpec, device_towards, is_own, route_add, routes_of};
 pub use socket::Socket;
 
 /// A request that the kernel refused, or that never got there.

@@ -116,16 +116,26 @@ fn read_route(message: &RouteNetlinkMessage) -> Option<RouteSpec> {
 
 /// The number of the link that packets to `probe` leave by; none if they cannot.
 pub fn device_towards(socket: &mut Socket, probe: IpAddr) -> Result<Option<u32>, Error> {
+    let messages = routes_towards(socket, probe)?;
+    Ok(messages.iter().find_map(read_route).map(|route| route.index).filter(|index| *index > 0))
+}
+
+/// Whether packets to `ip` are taken for the namespace's own.
+pub fn is_own(socket: &mut Socket, ip: IpAddr) -> Result<bool, Error> {
+    let is_local = |message: &RouteNetlinkMessage| matches!(message, RouteNetlinkMessage::NewRoute(route) if route.header.kind == RouteType::Local);
+    Ok(routes_towards(socket, ip)?.iter().any(is_local))
+}
+
+/// What the kernel does with packets to `probe`; nothing if it has no route, or one that says no.
+fn routes_towards(socket: &mut Socket, probe: IpAddr) -> Result<Vec<RouteNetlinkMessage>, Error> {
     let mut message = RouteMessage::default();
     message.header.address_family = family(probe);
     message.header.destination_prefix_length = full_prefix(probe);
     message.attributes.push(RouteAttribute::Destination(RouteAddress::from(probe)));
-    let request = Request::new(RouteNetlinkMessage::GetRoute(message), 0, "looking for the default route".to_owned());
-    match socket.call(request) {
-        Ok(messages) => Ok(messages.iter().find_map(read_route).map(|route| route.index).filter(|index| *index > 0)),
-        // No route, or one that says no.
-        Err(e) if e.source.raw_os_error().is_some() => Ok(None),
-        Err(e) => Err(e),
+    let what = format!("looking for the route to {probe}");
+    match socket.call(Request::new(RouteNetlinkMessage::GetRoute(message), 0, what)) {
+        Err(e) if e.source.raw_os_error().is_some() => Ok(Vec::new()),
+        answer => answer,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     config::{Config, Places},
     dataplane::{DataPlane, PodLink},
     identity::Identity,
-    netlink::{Link, Socket, VethEnd, device_towards, link_by_index, link_by_name, link_delete, veth_add},
+    netlink::{Link, Socket, VethEnd, device_towards, is_own, link_by_index, link_by_name, link_delete, veth_add},
     netns::Netns,
     record::{Begun, Record, RecordFile},
     source::{Given, Source},
@@ -30,9 +30,9 @@ const SOMEWHERE: [IpAddr; 2] =
 /// The MTU where there is no default route to take it from.
 const DEFAULT_MTU: u32 = 1500;
 
-/// How often, and how far apart, the host's end is asked for its carrier: the kernel takes a second at worst.
-const CARRIER_ATTEMPTS: u32 = 1000;
-const CARRIER_WAIT: Duration = Duration::from_millis(1);
+/// How often, and how far apart, the kernel is asked whether a pod can be reached: it takes a second at worst.
+const SETTLE_ATTEMPTS: u32 = 1000;
+const SETTLE_WAIT: Duration = Duration::from_millis(1);
 
 /// An ADD that has all it needs to begin, and has changed nothing yet.
 struct Add<'a> {
@@ -129,7 +129,7 @@ impl Add<'_> {
         }
         let (batch, first_route) = plan.pod_batch(peer);
         let had_already = pod.execute(&batch)?;
-        await_carrier(&mut host, link)?;
+        await_reachable(&mut host, link, &mut pod, &plan.addresses)?;
         let mut position = first_route..;
         plan.routes.retain(|_| position.next().is_some_and(|position| !had_already.contains(&position)));
         record.update(|record| record.complete = true)?;
@@ -177,20 +177,30 @@ impl Add<'_> {
     }
 }
 
-/// Waits until the host's end sends.
+/// Waits until the pod can be reached: what the kernel leaves to work queues is done then. Otherwise the first packets to
+/// a new pod are lost now and then, and a connection to it begins a second late.
 ///
-/// It was switched on before the pod's end was, so it had no carrier, and the kernel acts on a carrier in a work queue:
-/// until then it drops what the host sends to the pod. Asking for the link makes kernels from 6.8 on act on it at once
-/// ("net: core: synchronize link-watch when carrier is queried"); older ones are asked again.
-#[expect(clippy::disallowed_methods, reason = "older kernels do not tell when")]
-fn await_carrier(host: &mut Socket, index: u32) -> Result<(), Error> {
-    for _ in 0..CARRIER_ATTEMPTS {
-        if link_by_index(host, index)?.is_some_and(|link| link.is_operational) {
+/// The host's end was switched on before the pod's end was, so it had no carrier, and until the kernel has acted on the
+/// carrier it drops what is sent there. Asking for the link makes kernels from 6.8 on act on it at once ("net: core:
+/// synchronize link-watch when carrier is queried"). And an IPv6 address becomes the pod's own some time after
+/// it was added, duplicate detection or not.
+fn await_reachable(host: &mut Socket, link: u32, pod: &mut Socket, addresses: &[IpAddr]) -> Result<(), Error> {
+    await_true("the carrier", || Ok(link_by_index(host, link)?.is_some_and(|link| link.is_operational)))?;
+    for ip in addresses.iter().filter(|ip| ip.is_ipv6()) {
+        await_true("the address", || Ok(is_own(pod, *ip)?))?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the kernel does not tell when")]
+fn await_true(what: &str, mut condition: impl FnMut() -> Result<bool, Error>) -> Result<(), Error> {
+    for _ in 0..SETTLE_ATTEMPTS {
+        if condition()? {
             return Ok(());
         }
-        thread::sleep(CARRIER_WAIT);
+        thread::sleep(SETTLE_WAIT);
     }
-    log::warn!("link {index} has no carrier yet; the first packets to the pod may be lost");
+    log::warn!("{what} of the new pod is not there yet; the first packets to it may be lost");
     Ok(())
 }
 
