@@ -62,6 +62,7 @@ doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --exclude caracal-ebpf --exclude caracal-test-ebpf --no-deps --document-private-items --quiet
 
 bench: setup-build ## figures beside the peers', target/bench/report.json
+	cargo build --release --package caracal-cni-plugin --package caracal-agent --package caracal-ctl --package caracal-lab
 	cargo run --release --package caracal-bench
 
 fuzz: setup-fuzz ## each fuzz target for FUZZ_SECONDS
