@@ -93,11 +93,8 @@ fn clsact(program: &mut SchedClassifier, ifindex: u32, direction: Direction) -> 
         added => added?,
     }
     let parent = TcAttachType::from(direction).into();
-    let attach = || TcAttach::Netlink {
-        parent,
-        options: NlOptions { priority: PRIORITY, handle: HANDLE, ..NlOptions::default() },
-    };
-    let id = match program.attach(ifindex, attach()) {
+    let options = NlOptions { priority: PRIORITY, handle: HANDLE, ..NlOptions::default() };
+    let id = match program.attach(ifindex, TcAttach::Netlink { parent, options }) {
         Err(ProgramError::TcError(TcError::NetlinkError(e))) if e.raw_os_error() == Some(libc::EEXIST) => {
             program.attach_to_link(filter(ifindex, direction)?)?
         }

@@ -3,7 +3,7 @@
 use std::{path::Path, thread};
 
 use anyhow::Context;
-use caracal_datapath::{Root, mount_bpffs};
+use caracal_datapath::Root;
 use nix::{
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
@@ -36,9 +36,6 @@ fn enter() -> anyhow::Result<Root> {
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).context("make mounts private")?;
     // A fresh one even where the machine has its own mounted: mounting hides it from this thread.
     let directory = Path::new("/sys/fs/bpf");
-    if let Err(errno) = mount(Some("bpf"), directory, Some("bpf"), MsFlags::empty(), none) {
-        return Err(errno).context("mount a bpffs");
-    }
-    mount_bpffs(directory)?;
+    mount(Some("bpf"), directory, Some("bpf"), MsFlags::empty(), none).context("mount a bpffs")?;
     Ok(Root::new(directory.join("caracal")))
 }
