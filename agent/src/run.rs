@@ -1,6 +1,6 @@
 //! The loop: read, compute, write the difference, wait for a change.
 
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
 use anyhow::Context;
 use rtnetlink::Handle;
@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     Options,
-    apply::{dataplane, routes},
+    apply::{dataplane, routes, settle},
     compile,
     lock::Lock,
     source::{Manifests, Watch},
@@ -28,20 +28,30 @@ const RETRY: Duration = Duration::from_secs(1);
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     let _lock = Lock::take(&options.run_dir)?;
     let own = own_name(options)?;
-    dataplane::load(options)?;
+    let pinned = dataplane::load(options)?;
     let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
     tokio::spawn(connection);
     let mut manifests = Manifests::new(&options.manifests);
     let mut watch = Watch::new(manifests.directory())?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     log::info!("node {own}: following {}", options.manifests.display());
-    loop {
-        let wait = if step(&mut manifests, &handle, &own).await { RESYNC } else { RETRY };
-        tokio::select! {
-            () = watch.changed() => sleep(SETTLE).await,
-            () = sleep(wait) => {}
-            () = ended(&mut terminate, &mut interrupt) => break,
+    let follow = async {
+        loop {
+            let wait = if step(&mut manifests, &handle, &own).await { RESYNC } else { RETRY };
+            tokio::select! {
+                () = watch.changed() => sleep(SETTLE).await,
+                () = sleep(wait) => {}
+            }
         }
+    };
+    let settle = async {
+        settle::run(&pinned).await;
+        pending::<()>().await;
+    };
+    tokio::select! {
+        () = follow => {}
+        () = settle => {}
+        () = ended(&mut terminate, &mut interrupt) => {}
     }
     log::info!("ended; programs, maps and routes stay in place");
     Ok(())

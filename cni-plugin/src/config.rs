@@ -29,6 +29,15 @@ pub enum Policy {
     Required,
 }
 
+/// How programs get in front of a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// By a filter: at once, but no plugin after this one can have an ingress qdisc on the link.
+    Filter,
+    /// By a tcx link: the kernel takes some milliseconds, and plugins after this one find the link as they expect it.
+    Tcx,
+}
+
 /// Where things are: all that taking an attachment apart needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Places {
@@ -51,6 +60,8 @@ pub struct Config {
     pub dns: Option<Dns>,
     /// Whether a pod may start without the data plane.
     pub policy: Policy,
+    /// How programs get in front of the pod.
+    pub attach: Attach,
 }
 
 impl Places {
@@ -108,10 +119,20 @@ impl Config {
                 return Err(conf.field_error("policy", reason).into());
             }
         };
+        let attach = match conf.field::<String>("attach")?.as_deref() {
+            // After another plugin there are more, as a rule, and the pod has waited for the vendor's anyway.
+            None if is_chained(&conf) => Attach::Tcx,
+            None | Some("filter") => Attach::Filter,
+            Some("tcx") => Attach::Tcx,
+            Some(other) => {
+                let reason = format!("{other:?} is not one of \"filter\", \"tcx\"");
+                return Err(conf.field_error("attach", reason).into());
+            }
+        };
         // Any key counts, also an empty list: it is how a configuration says "no name servers".
         let dns = conf.get("dns")?.filter(|dns| dns.value().as_object().is_none_or(|dns| !dns.is_empty()));
         let dns = dns.map(|dns| dns.parse()).transpose()?;
-        Ok(Self { places: Places::read(&conf)?, mtu, dns, policy })
+        Ok(Self { places: Places::read(&conf)?, mtu, dns, policy, attach })
     }
 }
 

@@ -8,6 +8,8 @@ use caracal_datapath::{
     abi::{Endpoint, Mac, program},
 };
 
+use crate::config::Attach;
+
 /// What is pinned on this node.
 #[derive(Debug)]
 pub struct DataPlane {
@@ -26,6 +28,27 @@ pub struct PodLink {
     pub host_mac: Mac,
 }
 
+/// What a pod's packets have to pass besides the programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queues {
+    /// How the programs get there.
+    pub attach: Attach,
+    /// What is sent to the pod waits in a queue of its link.
+    pub queued: bool,
+    /// Others' filters see what the pod sends.
+    pub filtered: bool,
+}
+
+impl Queues {
+    /// Where other plugins may still put queues and filters on the link, everything takes the way past them, until the
+    /// agent has seen that there are none.
+    fn flags(self) -> u32 {
+        let unknown = self.attach == Attach::Tcx;
+        let flag = |is_set: bool, flag: u32| if is_set || unknown { flag } else { 0 };
+        flag(self.queued, Endpoint::QUEUED) | flag(self.filtered, Endpoint::BY_HOST)
+    }
+}
+
 impl DataPlane {
     /// Opens what is pinned below `bpffs`.
     pub fn open(bpffs: &Path) -> Result<Self, Error> {
@@ -40,11 +63,14 @@ impl DataPlane {
     }
 
     /// Puts the programs in front of a pod and makes its addresses known, in this order: what is known is guarded.
-    pub fn attach(&self, link: PodLink, addresses: &[IpAddr]) -> Result<(), Error> {
+    pub fn attach(&self, link: PodLink, queues: Queues, addresses: &[IpAddr]) -> Result<(), Error> {
         let Some(pinned) = &self.pinned else { return Ok(()) };
-        pinned.attach_pod(link.ifindex)?;
+        match queues.attach {
+            Attach::Filter => pinned.attach_pod(link.ifindex)?,
+            Attach::Tcx => pinned.settle_pod(link.ifindex)?,
+        };
         let PodLink { ifindex, pod_mac, host_mac } = link;
-        let endpoint = Endpoint { ifindex, pod_mac, host_mac, ..Endpoint::default() };
+        let endpoint = Endpoint { ifindex, flags: queues.flags(), pod_mac, host_mac, ..Endpoint::default() };
         addresses.iter().try_for_each(|ip| pinned.set_endpoint(*ip, &endpoint))
     }
 
@@ -82,13 +108,23 @@ impl DataPlane {
         gone.flat_map(|(ifindex, addresses)| self.detach(*ifindex, addresses)).collect()
     }
 
-    /// Undoes [`DataPlane::attach`], all or part of it. Gives every error.
+    /// Undoes [`DataPlane::attach`], all or part of it, for a link that stays. Gives every error.
     pub fn detach(&self, ifindex: u32, addresses: &[IpAddr]) -> Vec<Error> {
         let Some(pinned) = &self.pinned else { return Vec::new() };
         // The addresses go first: while there is an endpoint, its link is guarded.
-        let removed = addresses.iter().map(|ip| pinned.remove_endpoint(*ip, ifindex));
-        let mut errors: Vec<_> = removed.filter_map(Result::err).collect();
+        let mut errors = self.withdraw(ifindex, addresses);
         errors.extend(pinned.detach_pod(ifindex).err());
         errors
+    }
+
+    /// The first half of [`DataPlane::detach`], for a link that goes: its addresses are not known any more.
+    pub fn withdraw(&self, ifindex: u32, addresses: &[IpAddr]) -> Vec<Error> {
+        let Some(pinned) = &self.pinned else { return Vec::new() };
+        addresses.iter().filter_map(|ip| pinned.remove_endpoint(*ip, ifindex).err()).collect()
+    }
+
+    /// And the second half, when it is gone and has taken its programs along.
+    pub fn forget_link(&self, ifindex: u32) -> Result<(), Error> {
+        self.pinned.as_ref().map_or(Ok(()), |pinned| pinned.forget_link(ifindex))
     }
 }

@@ -9,7 +9,7 @@
 //! * [`source`]: where a pod's addresses come from.
 //! * [`peer`]: the host's side of an interface that another plugin made.
 //! * [`wiring`]: what a pod's link, addresses and routes are; pure.
-//! * [`netlink`], [`sysctl`], [`netns`]: the kernel.
+//! * [`sysctl`], and from `caracal-netlink` [`netlink`], [`netns`], [`vanish`]: the kernel.
 //! * [`dataplane`]: the eBPF programs.
 //! * [`verbs`]: ADD, DEL, CHECK, GC and STATUS, made of these.
 
@@ -18,8 +18,6 @@
 pub mod config;
 pub mod dataplane;
 pub mod identity;
-pub mod netlink;
-pub mod netns;
 pub mod peer;
 pub mod record;
 pub mod source;
@@ -29,4 +27,5 @@ pub mod wiring;
 
 mod error;
 
+pub use caracal_netlink::{self as netlink, netns, vanish};
 pub use error::Error;

@@ -12,5 +12,5 @@ mod xdp;
 pub use aya::programs::{CgroupSockAddrAttachType, XdpMode};
 pub use cgroup::cgroup;
 pub use link::unpin;
-pub use tc::{Direction, Method, detach_tc, tc};
+pub use tc::{Direction, Method, PRIORITY, detach_tc, forget_tc, tc};
 pub use xdp::xdp;

@@ -82,6 +82,9 @@ pub enum Error {
         /// The system's word.
         source: io::Error,
     },
+    /// A link could not be given a filter, or be rid of it.
+    #[error(transparent)]
+    Netlink(#[from] caracal_netlink::Error),
     /// Something could not be pinned.
     #[error("{}: cannot pin: {}", path.display(), chain(.source))]
     Pin {

@@ -23,14 +23,21 @@ impl Pinned {
         Ok(load::is_loaded(root).then(|| Self { root: root.clone() }))
     }
 
-    /// Attaches the programs of a pod to its host-side veth, or brings those attached up to date.
+    /// Attaches the programs of a pod to its host-side veth at once, or brings those attached up to date.
     pub fn attach_pod(&self, ifindex: u32) -> Result<Method, Error> {
-        self.attach_pod_by(ifindex, Method::Tcx)
+        attach::tc(&self.root, program::FROM_POD, ifindex, Direction::Ingress, Method::Filter)
     }
 
-    /// The same, by a chosen method.
-    pub fn attach_pod_by(&self, ifindex: u32, preferred: Method) -> Result<Method, Error> {
-        attach::tc(&self.root, program::FROM_POD, ifindex, Direction::Ingress, preferred)
+    /// Moves the programs of a pod to where they cost its packets least, which takes the kernel a while.
+    pub fn settle_pod(&self, ifindex: u32) -> Result<Method, Error> {
+        attach::tc(&self.root, program::FROM_POD, ifindex, Direction::Ingress, Method::Tcx)
+    }
+
+    /// The veths of pods whose programs have not been moved there.
+    pub fn unsettled(&self) -> Result<BTreeSet<u32>, Error> {
+        let mut interfaces = self.interfaces()?;
+        interfaces.retain(|ifindex| !self.root.link(program::FROM_POD, *ifindex).exists());
+        Ok(interfaces)
     }
 
     /// Takes a pod's programs off again. Nothing there is success.
@@ -38,14 +45,23 @@ impl Pinned {
         attach::detach_tc(&self.root, program::FROM_POD, ifindex, Direction::Ingress)
     }
 
+    /// Forgets the programs of a pod's veth that is gone, and they with it.
+    pub fn forget_link(&self, ifindex: u32) -> Result<(), Error> {
+        attach::forget_tc(&self.root, program::FROM_POD, ifindex)
+    }
+
     /// Moves every pod to the programs now pinned, and forgets the links of interfaces that are gone. Returns how many
     /// interfaces are attached, and the errors of those that could not be.
     pub fn reattach(&self) -> Result<(usize, Vec<Error>), Error> {
-        let interfaces: BTreeSet<u32> = self.endpoints()?.iter().map(|(_, endpoint)| endpoint.ifindex).collect();
+        let interfaces = self.interfaces()?;
         let results = interfaces.iter().map(|&ifindex| self.attach_pod(ifindex));
         let errors: Vec<Error> = results.filter_map(Result::err).collect();
         self.forget_links_except(&interfaces)?;
         Ok((interfaces.len() - errors.len(), errors))
+    }
+
+    fn interfaces(&self) -> Result<BTreeSet<u32>, Error> {
+        Ok(self.endpoints()?.iter().map(|(_, endpoint)| endpoint.ifindex).collect())
     }
 
     /// Writes the endpoint of one of a pod's addresses.

@@ -11,10 +11,13 @@ use crate::{family::KernelFamily, maps::REDIRECT_PEER, skb::Skb};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// How packets reach a pod of this node.
+/// How packets get from one pod of this node to another.
 #[inline(always)]
-pub fn via(endpoint: &Endpoint) -> Via {
-    if REDIRECT_PEER.load() == 0 || endpoint.flags & Endpoint::QUEUED != 0 { Via::Egress } else { Via::Peer }
+pub fn via(from: &Endpoint, to: &Endpoint) -> Via {
+    if from.flags & Endpoint::BY_HOST != 0 {
+        return Via::Host;
+    }
+    if REDIRECT_PEER.load() == 0 || to.flags & Endpoint::QUEUED != 0 { Via::Egress } else { Via::Peer }
 }
 
 /// Notes that a packet of this flow went by.

@@ -111,10 +111,11 @@ fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
     }
     if has_flow(packet.kind) {
         remember::<F>(skb, packet, &flow, &instruction(&destination, &source, 0));
-        count(skb, Hook::FromPod, Reason::NewFlow);
-    } else {
-        count(skb, Hook::FromPod, Reason::Stateless);
     }
+    if flow.via == Via::Host as u8 {
+        return finish(skb, Reason::ViaHost);
+    }
+    count(skb, Hook::FromPod, if has_flow(packet.kind) { Reason::NewFlow } else { Reason::Stateless });
     send::<F>(skb, packet.l3, &flow)
 }
 
@@ -146,7 +147,7 @@ fn instruction(from: &Endpoint, to: &Endpoint, bytes: u32) -> Flow {
         out_ifindex: to.ifindex,
         dst_mac: to.pod_mac,
         src_mac: to.host_mac,
-        via: via(to) as u8,
+        via: via(from, to) as u8,
         state: 0,
         _pad16: 0,
         last_seen_ns: now_ns(),

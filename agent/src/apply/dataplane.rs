@@ -8,7 +8,7 @@ use caracal_datapath::{Features, Loader, Mismatch, Pinned, Root, mount_bpffs};
 use crate::Options;
 
 /// Loads this version's programs, keeping the contents of the maps, and moves every attached pod to them.
-pub fn load(options: &Options) -> anyhow::Result<()> {
+pub fn load(options: &Options) -> anyhow::Result<Pinned> {
     let features = Features::probe();
     report(&features)?;
     let root = Root::new(&options.bpffs);
@@ -25,7 +25,7 @@ pub fn load(options: &Options) -> anyhow::Result<()> {
         log::error!("{error}");
     }
     log::info!("programs pinned below {}, {attached} pods attached", root.version_dir().display());
-    Ok(())
+    Ok(pinned)
 }
 
 fn report(features: &Features) -> anyhow::Result<()> {

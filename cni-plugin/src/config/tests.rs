@@ -23,8 +23,18 @@ fn defaults() {
         bpffs: "/sys/fs/bpf/caracal".into(),
         data_dir: "/run/caracal/ipam".into(),
     };
-    assert_eq!(config, Config { places, mtu: None, dns: None, policy: Policy::None });
+    assert_eq!(config, Config { places, mtu: None, dns: None, policy: Policy::None, attach: Attach::Filter });
     assert_eq!(config.places.records("net"), Path::new("/run/caracal/endpoints/net"));
+}
+
+#[test]
+fn behind_another_plugin_others_may_follow() {
+    let attach = |change: fn(&mut Value)| Config::parse(&request(change)).map(|config| config.attach);
+    let chained = attach(|conf| drop(conf.as_object_mut().unwrap().remove("ipam")));
+    assert_eq!(chained.unwrap(), Attach::Tcx);
+    assert_eq!(attach(|conf| conf["attach"] = json!("tcx")).unwrap(), Attach::Tcx);
+    let error = attach(|conf| conf["attach"] = json!("xdp")).unwrap_err();
+    assert_eq!(error.to_string(), "attach: \"xdp\" is not one of \"filter\", \"tcx\"");
 }
 
 #[test]
@@ -40,7 +50,10 @@ fn everything_given() {
     }))
     .unwrap();
     let places = Places { run_dir: "/r".into(), bpffs: "/b".into(), data_dir: "/r/ipam".into() };
-    assert_eq!(config, Config { places, mtu: Some(1400), dns: Some(Dns::default()), policy: Policy::Required });
+    assert_eq!(
+        config,
+        Config { places, mtu: Some(1400), dns: Some(Dns::default()), policy: Policy::Required, attach: Attach::Filter }
+    );
     let config = Config::parse(&request(|conf| {
         conf["mtu"] = json!(0);
         conf["dns"] = json!({});

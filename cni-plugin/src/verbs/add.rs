@@ -13,7 +13,7 @@ use super::{Release, pod_name, require_data_plane};
 use crate::{
     Error,
     config::{Config, Places},
-    dataplane::{DataPlane, PodLink},
+    dataplane::{DataPlane, PodLink, Queues},
     identity::Identity,
     netlink::{Link, Socket, VethEnd, device_towards, is_own, link_by_index, link_by_name, link_delete, veth_add},
     netns::Netns,
@@ -123,7 +123,8 @@ impl Add<'_> {
         host.execute(&plan.host_batch(link))?;
         // The programs are in place before the pod can send.
         let Identity { host_mac, pod_mac, .. } = self.identity;
-        self.data_plane.attach(PodLink { ifindex: link, pod_mac, host_mac }, &plan.addresses)?;
+        let queues = Queues { attach: self.config.attach, queued: false, filtered: false };
+        self.data_plane.attach(PodLink { ifindex: link, pod_mac, host_mac }, queues, &plan.addresses)?;
         if ipv6_is_off {
             self.netns.run(|| sysctl::enable_ipv6(&plan.ifname))??;
         }

@@ -6,14 +6,15 @@
 //! record stays for the next DEL, for GC and for the agent; the endpoint of an address that has a new owner by then is
 //! the new owner's, because endpoints are removed by address and link.
 
+use caracal_datapath::attach::PRIORITY;
 use caracal_ipam::protocol::{Added, CniError, Previous, Request, Target};
 
 use super::{Release, pod_name, require_data_plane};
 use crate::{
     Error,
     config::{Config, Policy},
-    dataplane::{DataPlane, PodLink},
-    netlink::{Socket, has_ingress_filter},
+    dataplane::{DataPlane, PodLink, Queues},
+    netlink::{Socket, has_foreign_ingress_filter, has_ingress_filter, is_queued},
     netns::Netns,
     peer::{self, Pair, Unsuitable},
     record::{Begun, Record, RecordFile},
@@ -55,10 +56,21 @@ fn attach(
     };
     let release = Release::of(request);
     let Some(mut file) = begin(request, target, &release, &record)? else { return Ok(()) };
-    let attached = data_plane.attach(pod_link(pair), &record.addresses).map_err(Error::from);
+    let queues = queues_of(pair.host.index, config);
+    let attached = queues.and_then(|queues| Ok(data_plane.attach(pod_link(pair), queues, &record.addresses)?));
     let Err(error) = attached.and_then(|()| Ok(file.update(|record| record.complete = true)?)) else { return Ok(()) };
     let errors = release.release_recorded(&target.attachment, file);
     Err(Release::undone(error.into(), &errors))
+}
+
+/// What the plugins before this one had the pod's packets wait for.
+fn queues_of(index: u32, config: &Config) -> Result<Queues, Error> {
+    let mut socket = Socket::open()?;
+    Ok(Queues {
+        attach: config.attach,
+        queued: is_queued(&mut socket, index)?,
+        filtered: has_foreign_ingress_filter(&mut socket, index, PRIORITY)?,
+    })
 }
 
 /// Writes the record. None if there is nothing to do, because this plugin has attached the very same link before: it

@@ -20,9 +20,11 @@ use crate::{
     config::{Places, is_chained},
     dataplane::DataPlane,
     identity::Identity,
-    netlink::{Link, Socket, link_by_index, link_by_name, link_delete},
+    netlink::{Link, Socket, link_by_index, link_by_name},
+    netns::Netns,
     record::{Record, RecordFile},
     source,
+    vanish::{self, OtherEnd},
 };
 
 /// What taking apart goes by.
@@ -134,16 +136,27 @@ impl<'a> Release<'a> {
                 Err(e) => errors.push(e.into()),
             }
         }
-        let (mut socket, link) = match find_link(network, attachment, &record) {
-            Ok((socket, link)) => (Some(socket), link),
+        let link = find_link(network, attachment, &record).unwrap_or_else(|e| {
+            errors.push(e);
+            None
+        });
+        let ifindex = record.host_ifindex.or(link.as_ref().map(|link| link.index));
+        let data_plane = ifindex.and_then(|ifindex| match DataPlane::open(&self.bpffs(&record)) {
+            Ok(data_plane) => Some((data_plane, ifindex)),
             Err(e) => {
-                errors.push(e);
-                (None, None)
+                errors.push(e.into());
+                None
             }
-        };
-        errors.extend(self.detach(record.host_ifindex.or(link.as_ref().map(|link| link.index)), &record));
-        if let (Some(socket), Some(link)) = (&mut socket, link) {
-            errors.extend(delete_link(socket, &link).err());
+        });
+        if let Some((data_plane, ifindex)) = &data_plane {
+            errors.extend(data_plane.withdraw(*ifindex, &record.addresses).into_iter().map(Error::from));
+        }
+        match link.map_or(Ok(()), |link| delete_link(&link, &record, attachment)) {
+            Err(e) => errors.push(e),
+            // The programs went with the link.
+            Ok(()) => {
+                errors.extend(data_plane.and_then(|(it, ifindex)| it.forget_link(ifindex).err()).map(Error::from))
+            }
         }
         errors.extend(source::give_back(self.request, &data_dir, &record, attachment));
         errors.iter().map(ToString::to_string).collect()
@@ -178,18 +191,15 @@ fn known(recorded: &Path, configured: &Path) -> PathBuf {
 }
 
 /// The attachment's host-side veth, if there is one: a link of its name that has its hardware address too.
-fn find_link(network: &str, attachment: &Attachment, record: &Record) -> Result<(Socket, Option<Link>), Error> {
+fn find_link(network: &str, attachment: &Attachment, record: &Record) -> Result<Option<Link>, Error> {
     let identity = Identity::of(network, attachment);
     let name = if record.host_ifname.is_empty() { &identity.host_ifname } else { &record.host_ifname };
-    let mut socket = Socket::open()?;
-    let link = link_by_name(&mut socket, name)?;
-    Ok((socket, link.filter(|link| link.mac == Some(identity.host_mac))))
+    let link = link_by_name(&mut Socket::open()?, name)?;
+    Ok(link.filter(|link| link.mac == Some(identity.host_mac)))
 }
 
-fn delete_link(socket: &mut Socket, link: &Link) -> Result<(), Error> {
-    match socket.call(link_delete(link.index)) {
-        // It went with the container's namespace just now.
-        Err(e) if e.is(nix::errno::Errno::ENODEV) => Ok(()),
-        outcome => Ok(outcome.map(drop)?),
-    }
+fn delete_link(link: &Link, record: &Record, attachment: &Attachment) -> Result<(), Error> {
+    let netns = Netns::open(Path::new(&record.netns), true).ok();
+    let pod_end = netns.as_ref().map(|netns| OtherEnd { netns, ifname: attachment.ifname() });
+    Ok(vanish::delete(link, pod_end)?)
 }

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use caracal_datapath::Root;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -13,7 +12,7 @@ use nix::{
 use serde_json::{Value, json};
 
 use crate::{
-    dataplane::load,
+    dataplane::{guarded, load},
     list::{List, ours, vendor},
     node::{Node, Pod, conf, start},
 };
@@ -111,7 +110,7 @@ fn chained_add_killed_then_del_leaves_nothing() {
         }
         pod.call("DEL", &conf).ok();
         assert_eq!(pinned.endpoints().unwrap(), [], "round {round}");
-        assert_eq!(std::fs::read_dir(Root::default().links_dir()).unwrap().count(), 0);
+        assert_eq!(guarded(), [].into());
         assert!(pod.link("eth0").is_some());
     }
 }

@@ -2,12 +2,12 @@
 
 use std::{fs, path::Path};
 
-use caracal_datapath::{Pinned, Root, attach::Method};
+use caracal_datapath::Pinned;
 use caracal_ipam::{Attachment, Config, Ipam, json::Node as Json};
 use serde_json::{Value, json};
 
 use crate::{
-    dataplane::load,
+    dataplane::{guarded, load},
     list::{List, ours, vendor},
     node::{Node, Pod, addresses, call, echo},
 };
@@ -63,12 +63,6 @@ fn known(pinned: &Pinned) -> Vec<(String, u32)> {
     known
 }
 
-fn has_pin(ifindex: u32) -> bool {
-    let links = fs::read_dir(Root::default().links_dir()).unwrap();
-    let suffix = format!("-{ifindex}");
-    links.map(|item| item.unwrap().file_name()).any(|name| name.to_str().unwrap().ends_with(&suffix))
-}
-
 #[test]
 fn azures_pods_are_guarded_and_its_links_left_alone() {
     let node = azure_node();
@@ -85,7 +79,7 @@ fn azures_pods_are_guarded_and_its_links_left_alone() {
     assert!(!pinned.flows4().unwrap().entries().unwrap().is_empty());
     assert_eq!(list.call("DEL", &a, &list.plugins[0], None).ok(), Value::Null);
     assert_eq!(known(&pinned), [("10.244.1.8".to_owned(), index("azv2"))]);
-    assert!(!has_pin(index("azv1")) && has_pin(index("azv2")));
+    assert!(!guarded().contains(&index("azv1")) && guarded().contains(&index("azv2")));
     assert!(a.link("eth0").is_some_and(|link| link.is_up));
     assert!(echo(&a, addresses(&previous)[0]).is_some(), "route and address are the vendor's to remove");
 }
@@ -107,16 +101,16 @@ fn a_name_that_comes_back_is_another_link() {
     assert_ne!(old_link.index, new_link.index);
     list.call("DEL", &old, &list.plugins[0], None).ok();
     assert_eq!(known(&pinned), [("10.244.1.7".to_owned(), new_link.index)]);
-    assert!(has_pin(new_link.index) && !has_pin(old_link.index));
+    assert!(guarded().contains(&new_link.index) && !guarded().contains(&old_link.index));
     // And one whose own link is made anew.
     node.delete(&new_link);
     let previous = azure(&new, "azv1", "10.244.1.9");
     assert_eq!(add(&new, &previous), previous);
     let newest = node.link("azv1").unwrap();
     assert_eq!(known(&pinned), [("10.244.1.9".to_owned(), newest.index)]);
-    assert!(has_pin(newest.index) && !has_pin(new_link.index));
+    assert!(guarded().contains(&newest.index) && !guarded().contains(&new_link.index));
     list.call("DEL", &new, &list.plugins[0], None).ok();
-    assert_eq!((known(&pinned), has_pin(newest.index)), (Vec::new(), false));
+    assert_eq!((known(&pinned), guarded().contains(&newest.index)), (Vec::new(), false));
 }
 
 #[test]
@@ -268,7 +262,7 @@ fn check_finds_what_is_missing() {
     let index = node.link("azv1").unwrap().index;
     pinned.detach_pod(index).unwrap();
     assert_eq!(check().error(), (104, "eth0: no program is attached to its host's end azv1".to_owned()));
-    pinned.attach_pod_by(index, Method::Clsact).unwrap();
+    pinned.attach_pod(index).unwrap();
     assert_eq!(check().ok(), Value::Null);
     pinned.remove_endpoint("10.244.1.7".parse().unwrap(), index).unwrap();
     assert_eq!(check().error(), (104, "eth0: the data plane has no endpoint for 10.244.1.7".to_owned()));
@@ -301,6 +295,6 @@ fn gc_takes_out_of_the_data_plane_what_is_not_valid_and_no_more() {
     let index = |name| node.link(name).unwrap().index;
     assert_eq!(known(&pinned), [("10.244.1.1".to_owned(), index("azv1")), ("10.244.1.3".to_owned(), index("azv3"))]);
     assert!(pods[0].link("eth0").is_some(), "the vendor's link stays");
-    assert!(!has_pin(index("azv0")));
+    assert!(!guarded().contains(&index("azv0")));
     assert_eq!(call("STATUS", &[], &conf.to_string()).ok(), Value::Null);
 }

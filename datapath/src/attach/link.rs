@@ -40,6 +40,11 @@ pub fn unpin(pin: &Path) -> Result<bool, Error> {
         Err(error) => log::debug!("{}: detaching: {error}", pin.display()),
         Ok(()) => {}
     }
+    remove_pin(pin)
+}
+
+/// Removes a pin; tells whether it was there.
+pub(super) fn remove_pin(pin: &Path) -> Result<bool, Error> {
     match fs::remove_file(pin) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -1,61 +1,66 @@
-//! tc hooks: tcx links where the kernel has them (6.6), a clsact filter where it does not.
+//! tc hooks: tcx links where the kernel has them (6.6), filters of a qdisc where it does not, or where attaching must
+//! not wait.
+//!
+//! A tcx link costs a packet less than a filter, but the kernel answers its making and its end only after every CPU has
+//! let go of the list of programs before it, some ten milliseconds during which nobody can change any link. So a pod
+//! begins with a filter, and is moved to a link later (docs/decisions/004).
 
-use std::{mem, path::Path};
+use std::{os::fd::AsFd, path::Path};
 
-use aya::programs::{
-    LinkOrder, ProgramError, SchedClassifier, TcAttach, TcAttachType, TcError,
-    tc::{NlOptions, SchedClassifierLink, TcHandle, qdisc_add_clsact},
-};
+use aya::programs::{LinkOrder, ProgramError, SchedClassifier, TcAttach, TcAttachType, tc::SchedClassifierLink};
+pub use caracal_netlink::Direction;
+use caracal_netlink::{Batch, Filter, Socket};
 
 use super::link;
 use crate::{Error, Root};
 
-/// Ours among the filters of a clsact qdisc; fixed, so that the filter can be found again without a record.
-const PRIORITY: u16 = 0xca;
-const HANDLE: TcHandle = TcHandle::new(0, 1);
-
-/// Which way packets go, seen from the interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// What the interface receives.
-    Ingress,
-    /// What it sends.
-    Egress,
-}
+/// Ours among the filters of a link; fixed, so that the filter can be found again without a record.
+pub const PRIORITY: u16 = 0xca;
 
 /// How a program is attached to a tc hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// A tcx link, pinned.
     Tcx,
-    /// A direct-action filter of a clsact qdisc: goes with the interface, cannot be pinned.
-    Clsact,
+    /// A filter that decides by itself: goes with the interface, cannot be pinned.
+    Filter,
 }
 
-impl From<Direction> for TcAttachType {
-    fn from(direction: Direction) -> Self {
-        match direction {
-            Direction::Ingress => Self::Ingress,
-            Direction::Egress => Self::Egress,
-        }
+fn aya_type(direction: Direction) -> TcAttachType {
+    match direction {
+        Direction::Ingress => TcAttachType::Ingress,
+        Direction::Egress => TcAttachType::Egress,
     }
 }
 
 /// Attaches a pinned program to an interface of this network namespace, or replaces the program already there.
 ///
-/// `preferred` is tried first; [`Method::Tcx`] gives way to clsact when the kernel does not know it.
+/// A tcx link that is there is kept. Else `preferred` decides; [`Method::Tcx`] takes the place of a filter, and gives way
+/// to one when the kernel does not know it.
 pub fn tc(root: &Root, name: &str, ifindex: u32, direction: Direction, preferred: Method) -> Result<Method, Error> {
     let mut program = SchedClassifier::from_pin(root.program(name)).map_err(Error::program(name, "open its pin"))?;
+    let pin = root.link(name, ifindex);
+    if replace(&mut program, name, &pin)? {
+        return Ok(Method::Tcx);
+    }
+    let filter = Filter { index: ifindex, direction, priority: PRIORITY };
     if preferred == Method::Tcx {
-        match tcx(&mut program, &root.link(name, ifindex), ifindex, direction) {
-            Err(Error::Program { source, .. }) if is_unknown_to_kernel(&source) => {
-                log::info!("no tcx here ({source}); attaching {name} to interface {ifindex} by clsact");
+        match tcx(&mut program, ifindex, direction) {
+            Ok(link) => {
+                link::pin(link, &pin)?;
+                // Only now: no packet passes unseen.
+                remove(filter)?;
+                return Ok(Method::Tcx);
             }
-            attached => return attached.map(|()| Method::Tcx),
+            Err(error) if is_unknown_to_kernel(&error) => {
+                log::info!("no tcx here ({error}); attaching {name} to interface {ifindex} by a filter");
+            }
+            Err(error) => return Err(Error::program(name, "attach it by tcx")(error)),
         }
     }
-    clsact(&mut program, ifindex, direction).map_err(Error::program(name, "attach it by clsact"))?;
-    Ok(Method::Clsact)
+    let fd = program.fd().map_err(Error::program(name, "open its pin"))?.as_fd();
+    Socket::open()?.execute(&Batch::from_iter([filter.qdisc_add(), filter.attach(fd, name)]))?;
+    Ok(Method::Filter)
 }
 
 /// Detaches it again, whichever way it was attached. Nothing there is success.
@@ -63,59 +68,40 @@ pub fn detach_tc(root: &Root, name: &str, ifindex: u32, direction: Direction) ->
     if link::unpin(&root.link(name, ifindex))? {
         return Ok(());
     }
-    let attached = filter(ifindex, direction).map_err(Error::program(name, "name its filter"))?;
-    match aya::programs::Link::detach(attached) {
-        Ok(()) => Ok(()),
-        Err(ProgramError::NetlinkError(e)) if is_absent(e.raw_os_error()) => Ok(()),
-        Err(error) => Err(Error::program(name, "remove its filter")(error)),
+    remove(Filter { index: ifindex, direction, priority: PRIORITY })
+}
+
+/// Removes the pin of a link to an interface that is gone. Detaching it as well would wait for the lock that guards all
+/// network configuration, for nothing.
+pub fn forget_tc(root: &Root, name: &str, ifindex: u32) -> Result<(), Error> {
+    link::remove_pin(&root.link(name, ifindex)).map(drop)
+}
+
+/// Puts the program behind the link that is pinned; false if there is none that works.
+fn replace(program: &mut SchedClassifier, name: &str, pin: &Path) -> Result<bool, Error> {
+    let existing = link::open::<SchedClassifierLink>(pin).map_err(Error::program(name, "open its link"))?;
+    let Some(existing) = existing else { return Ok(false) };
+    match program.attach_to_link(existing) {
+        Ok(_) => Ok(true),
+        Err(error) if link::is_dead(&error) => link::unpin(pin).map(|_| false),
+        Err(error) => Err(Error::program(name, "replace it")(error)),
     }
 }
 
-fn tcx(program: &mut SchedClassifier, pin: &Path, ifindex: u32, direction: Direction) -> Result<(), Error> {
-    let name = || pin.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let existing = link::open::<SchedClassifierLink>(pin).map_err(|e| Error::program(&name(), "open its link")(e))?;
-    if let Some(existing) = existing {
-        match program.attach_to_link(existing) {
-            Ok(_) => return Ok(()),
-            Err(error) if link::is_dead(&error) => link::unpin(pin)?,
-            Err(error) => return Err(Error::program(&name(), "replace it")(error)),
-        };
-    }
+fn tcx(program: &mut SchedClassifier, ifindex: u32, direction: Direction) -> Result<SchedClassifierLink, ProgramError> {
     // First: a program before ours could let a packet through that ours would drop.
-    let attach = TcAttach::Tcx { attach_type: direction.into(), order: LinkOrder::first() };
-    let link = program.attach(ifindex, attach).and_then(|id| program.take_link(id));
-    link::pin(link.map_err(|e| Error::program(&name(), "attach it by tcx")(e))?, pin)
+    let attach = TcAttach::Tcx { attach_type: aya_type(direction), order: LinkOrder::first() };
+    let id = program.attach(ifindex, attach)?;
+    program.take_link(id)
 }
 
-fn clsact(program: &mut SchedClassifier, ifindex: u32, direction: Direction) -> Result<(), ProgramError> {
-    match qdisc_add_clsact(ifindex) {
-        Err(TcError::NetlinkError(e)) if e.raw_os_error() == Some(libc::EEXIST) => {}
-        added => added?,
-    }
-    let parent = TcAttachType::from(direction).into();
-    let options = NlOptions { priority: PRIORITY, handle: HANDLE, ..NlOptions::default() };
-    let id = match program.attach(ifindex, TcAttach::Netlink { parent, options }) {
-        Err(ProgramError::TcError(TcError::NetlinkError(e))) if e.raw_os_error() == Some(libc::EEXIST) => {
-            program.attach_to_link(filter(ifindex, direction)?)?
-        }
-        attached => attached?,
-    };
-    // Dropped, it would take the filter away again.
-    mem::forget(program.take_link(id)?);
-    Ok(())
-}
-
-fn filter(ifindex: u32, direction: Direction) -> Result<SchedClassifierLink, ProgramError> {
-    let parent = TcAttachType::from(direction).into();
-    Ok(SchedClassifierLink::attached(ifindex, parent, PRIORITY, HANDLE, None)?)
+fn remove(filter: Filter) -> Result<(), Error> {
+    let mut socket = Socket::open()?;
+    filter.detach(&mut socket)?;
+    Ok(filter.qdisc_delete_if_empty(&mut socket)?)
 }
 
 fn is_unknown_to_kernel(error: &ProgramError) -> bool {
     // Before 6.6 the attach type is not a number the kernel knows.
     matches!(link::errno(error), Some(libc::EINVAL | libc::EOPNOTSUPP))
-}
-
-fn is_absent(errno: Option<i32>) -> bool {
-    // No filter, no clsact qdisc, no interface.
-    matches!(errno, Some(libc::ENOENT | libc::EINVAL | libc::ENODEV))
 }

@@ -7,15 +7,16 @@ use std::{
 };
 
 /// Who may use whom; nobody else may. Test and build dependencies count as well.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("ebpf/abi", &[]),
     ("ebpf/builder", &[]),
     ("ebpf/logic", &["ebpf/abi"]),
     ("ebpf", &["ebpf/abi", "ebpf/logic"]),
-    ("datapath", &["ebpf/abi", "ebpf/builder"]),
+    ("datapath", &["ebpf/abi", "ebpf/builder", "netlink"]),
     ("ipam", &[]),
+    ("netlink", &["ebpf/abi"]),
     ("conflist", &["ipam"]),
-    ("cni-plugin", &["conflist", "datapath", "ipam"]),
+    ("cni-plugin", &["conflist", "datapath", "ipam", "netlink"]),
     ("agent", &["conflist", "datapath", "ipam"]),
     ("ctl", &["conflist", "datapath", "ebpf/abi"]),
     ("tests/ebpf", &[]),

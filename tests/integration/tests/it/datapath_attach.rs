@@ -79,14 +79,14 @@ fn link_addr(name: &str) -> LinkAddr {
 fn tcx_attach_replace_and_detach() {
     isolated(|root| {
         let (pinned, ifindex) = (load(root), veth());
-        assert_eq!(pinned.attach_pod(ifindex).unwrap(), Method::Tcx);
+        assert_eq!(pinned.settle_pod(ifindex).unwrap(), Method::Tcx);
         assert_eq!(dropped(root), 10);
         let first = tcx_programs(ifindex);
         assert_eq!(first.len(), 1);
 
         // A new version of the programs takes the place of the old one behind the same link.
         let pinned = load_again(root);
-        assert_eq!(pinned.attach_pod(ifindex).unwrap(), Method::Tcx);
+        assert_eq!(pinned.settle_pod(ifindex).unwrap(), Method::Tcx);
         let second = tcx_programs(ifindex);
         assert_eq!(second.len(), 1);
         assert_ne!(first, second);
@@ -109,7 +109,7 @@ fn the_hook_is_free_as_soon_as_a_program_is_detached() {
     isolated(|root| {
         let (pinned, ifindex) = (load(root), veth());
         for _ in 0..20 {
-            pinned.attach_pod(ifindex).unwrap();
+            pinned.settle_pod(ifindex).unwrap();
             pinned.detach_pod(ifindex).unwrap();
             assert!(tcx_programs(ifindex).is_empty());
         }
@@ -122,7 +122,7 @@ fn ours_is_first_at_the_hook() {
         let (pinned, ifindex) = (load(root), veth());
         attach::tc(root, "empty", ifindex, Direction::Ingress, Method::Tcx).unwrap();
         let other = tcx_programs(ifindex);
-        pinned.attach_pod(ifindex).unwrap();
+        pinned.settle_pod(ifindex).unwrap();
         let both = tcx_programs(ifindex);
         assert_eq!((both.len(), &both[1..]), (2, &other[..]));
         assert_eq!(dropped(root), 10);
@@ -130,14 +130,14 @@ fn ours_is_first_at_the_hook() {
 }
 
 #[test]
-fn clsact_attach_replace_and_detach() {
+fn a_filter_is_attached_replaced_and_detached() {
     isolated(|root| {
         let (pinned, ifindex) = (load(root), veth());
-        assert_eq!(pinned.attach_pod_by(ifindex, Method::Clsact).unwrap(), Method::Clsact);
+        assert_eq!(pinned.attach_pod(ifindex).unwrap(), Method::Filter);
         assert!(tcx_programs(ifindex).is_empty());
         assert_eq!(dropped(root), 10);
         let pinned = load_again(root);
-        assert_eq!(pinned.attach_pod_by(ifindex, Method::Clsact).unwrap(), Method::Clsact);
+        assert_eq!(pinned.attach_pod(ifindex).unwrap(), Method::Filter);
         assert_eq!(dropped(root), 10, "replaced, not added: each packet counts once");
         pinned.detach_pod(ifindex).unwrap();
         assert_eq!(dropped(root), 0);
@@ -146,12 +146,55 @@ fn clsact_attach_replace_and_detach() {
 }
 
 #[test]
+fn a_settled_pod_has_one_program_and_no_qdisc() {
+    isolated(|root| {
+        let (pinned, ifindex) = (load(root), veth());
+        let pod = Pod::new("10.0.0.1", 1, ifindex);
+        pinned.set_endpoint(pod.ip, &pod.endpoint()).unwrap();
+        assert_eq!(pinned.attach_pod(ifindex).unwrap(), Method::Filter);
+        assert!(qdiscs().contains("ingress"));
+        assert_eq!(pinned.unsettled().unwrap(), [ifindex].into());
+
+        assert_eq!(pinned.settle_pod(ifindex).unwrap(), Method::Tcx);
+        assert_eq!(tcx_programs(ifindex).len(), 1);
+        assert!(!qdiscs().contains("ingress"), "{}", qdiscs());
+        assert_eq!(dropped(root), 10, "each packet counts once");
+        assert_eq!(pinned.unsettled().unwrap(), [].into());
+        assert_eq!(pinned.attach_pod(ifindex).unwrap(), Method::Tcx, "not back again");
+        assert_eq!(dropped(root), 10);
+    });
+}
+
+#[test]
+fn settling_leaves_the_filters_of_others_alone() {
+    isolated(|root| {
+        let (pinned, ifindex) = (load(root), veth());
+        pinned.attach_pod(ifindex).unwrap();
+        tc("filter add dev left ingress protocol all prio 7 u32 match u32 0 0 flowid 1:1");
+        pinned.settle_pod(ifindex).unwrap();
+        assert!(qdiscs().contains("ingress"));
+        assert_eq!(dropped(root), 10);
+    });
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test may run `tc`")]
+fn tc(command: &str) -> String {
+    let output = Command::new("tc").args(command.split(' ')).output().unwrap();
+    assert!(output.status.success(), "tc {command}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn qdiscs() -> String {
+    tc("qdisc show dev left")
+}
+
+#[test]
 fn reattach_moves_pods_to_new_programs_and_forgets_gone_interfaces() {
     isolated(|root| {
         let (pinned, ifindex) = (load(root), veth());
         let pod = Pod::new("10.0.0.1", 1, ifindex);
         pinned.set_endpoint(pod.ip, &pod.endpoint()).unwrap();
-        pinned.attach_pod(ifindex).unwrap();
+        pinned.settle_pod(ifindex).unwrap();
         let before = tcx_programs(ifindex);
 
         let pinned = load_again(root);
@@ -169,13 +212,13 @@ fn reattach_moves_pods_to_new_programs_and_forgets_gone_interfaces() {
 fn the_link_of_a_deleted_interface_is_replaced() {
     isolated(|root| {
         let (pinned, ifindex) = (load(root), veth());
-        pinned.attach_pod(ifindex).unwrap();
+        pinned.settle_pod(ifindex).unwrap();
         delete_left();
         // The pin is still there and its link is dead: a new interface cannot have the same index here, so it is given.
         fs::rename(root.link(program::FROM_POD, ifindex), root.link(program::FROM_POD, ifindex + 2)).unwrap();
         let again = veth();
         assert_eq!(again, ifindex + 2);
-        assert_eq!(pinned.attach_pod(again).unwrap(), Method::Tcx);
+        assert_eq!(pinned.settle_pod(again).unwrap(), Method::Tcx);
         assert_eq!(tcx_programs(again).len(), 1);
     });
 }
@@ -186,9 +229,12 @@ fn delete_left() {
 }
 
 #[test]
-fn an_interface_that_does_not_exist_is_an_error_that_names_the_program() {
+fn an_interface_that_does_not_exist_is_an_error_that_names_it() {
     isolated(|root| {
-        let error = load(root).attach_pod(4711).unwrap_err().to_string();
+        let pinned = load(root);
+        let error = pinned.attach_pod(4711).unwrap_err().to_string();
+        assert!(error.contains("link number 4711") && error.contains("No such device"), "{error}");
+        let error = pinned.settle_pod(4711).unwrap_err().to_string();
         assert!(error.contains("from_pod") && error.contains("No such device"), "{error}");
     });
 }

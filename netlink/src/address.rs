@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use caracal_datapath::abi::Mac;
+use caracal_abi::Mac;
 use ipnetwork::IpNetwork;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::{

@@ -1,8 +1,16 @@
-//! rtnetlink, synchronously: the only module that knows the netlink crates.
+//! rtnetlink, synchronously: what the plugin, and whoever attaches programs, changes about links.
 //!
 //! A [`Socket`] belongs to the network namespace it was opened in, wherever its owner goes. Changes are sent as a
 //! [`Batch`]: one system call there, one back, whatever their number. The kernel works on every message of a batch also
 //! after one of them failed, so a batch that fails leaves something to undo.
+//!
+//! * [`netns`]: a container's network namespace, to open a socket in.
+//! * [`vanish`]: links that go without anybody waiting.
+
+#![deny(unsafe_code)]
+
+pub mod netns;
+pub mod vanish;
 
 mod address;
 mod batch;
@@ -11,19 +19,22 @@ mod link;
 mod nsid;
 mod reply;
 mod route;
+mod shaper;
 mod socket;
+mod sys;
 
 use std::net::IpAddr;
 
 pub use address::{address_add, addresses_of, global_addresses_of, neighbour_add};
 pub use batch::{Batch, Request};
-pub use filter::has_ingress_filter;
+pub use filter::{Direction, Filter, has_foreign_ingress_filter, has_ingress_filter};
 pub use link::{
     Link, LinkSettings, VETH, VethEnd, link_by_index, link_by_name, link_delete, link_settings, link_up, veth_add,
 };
 use netlink_packet_route::AddressFamily;
 pub use nsid::nsid_of;
 pub use route::{RouteSpec, device_towards, is_own, route_add, routes_of};
+pub use shaper::{Limit, is_queued, limit_of, unlimit};
 pub use socket::Socket;
 
 /// A request that the kernel refused, or that never got there.
