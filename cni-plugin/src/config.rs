@@ -9,6 +9,8 @@ use caracal_ipam::{
     protocol::{CniError, Code, Dns, Request},
 };
 
+use crate::bandwidth::Bandwidth;
+
 /// What state is kept under, unless a configuration says otherwise.
 pub const RUN_DIR: &str = "/run/caracal";
 
@@ -17,7 +19,7 @@ pub const IPAM_TYPE: &str = "caracal-ipam";
 
 /// Capabilities that a configuration may declare but that are not served yet. A pod that relies on one must not start
 /// without it.
-const UNSUPPORTED_CAPABILITIES: [&str; 3] = ["portMappings", "bandwidth", "mac"];
+const UNSUPPORTED_CAPABILITIES: [&str; 2] = ["portMappings", "mac"];
 
 /// Whether a pod may start without the data plane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,6 +64,8 @@ pub struct Config {
     pub policy: Policy,
     /// How programs get in front of the pod.
     pub attach: Attach,
+    /// How fast the pod may send and receive.
+    pub bandwidth: Bandwidth,
 }
 
 impl Places {
@@ -132,7 +136,7 @@ impl Config {
         // Any key counts, also an empty list: it is how a configuration says "no name servers".
         let dns = conf.get("dns")?.filter(|dns| dns.value().as_object().is_none_or(|dns| !dns.is_empty()));
         let dns = dns.map(|dns| dns.parse()).transpose()?;
-        Ok(Self { places: Places::read(&conf)?, mtu, dns, policy, attach })
+        Ok(Self { places: Places::read(&conf)?, mtu, dns, policy, attach, bandwidth: Bandwidth::parse(&conf)? })
     }
 }
 

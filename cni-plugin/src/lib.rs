@@ -4,6 +4,7 @@
 //! synchronous, and no program is run but another IPAM plugin where the configuration names one.
 //!
 //! * [`config`]: what a network configuration asks for.
+//! * [`bandwidth`]: how fast a pod may send and receive.
 //! * [`identity`]: how an attachment's link is called.
 //! * [`record`]: what is kept about an attachment, so that it can be taken apart.
 //! * [`source`]: where a pod's addresses come from.
@@ -15,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bandwidth;
 pub mod config;
 pub mod dataplane;
 pub mod identity;

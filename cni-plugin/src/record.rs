@@ -17,6 +17,8 @@ use std::{
 use caracal_ipam::{Attachment, nameless};
 use serde::{Deserialize, Serialize};
 
+use crate::bandwidth::Bandwidth;
+
 /// How often a record may vanish just when it is looked at.
 const ATTEMPTS: u32 = 100;
 
@@ -40,6 +42,8 @@ pub struct Record {
     pub pod_mac: String,
     /// The pod's addresses; none before the link is made.
     pub addresses: Vec<IpAddr>,
+    /// The limits put on the link.
+    pub bandwidth: Bandwidth,
     /// `ipam.type`: who gave the addresses.
     pub ipam: String,
     /// Where our own IPAM took them from.

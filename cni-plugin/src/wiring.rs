@@ -12,6 +12,7 @@ use ipnetwork::IpNetwork;
 use nix::errno::Errno;
 
 use crate::{
+    bandwidth::Bandwidth,
     identity::Identity,
     netlink::{Batch, LinkSettings, RouteSpec, address_add, link_settings, link_up, neighbour_add, route_add},
 };
@@ -48,6 +49,8 @@ pub struct Plan {
     pub alias: Option<String>,
     /// Whether the kernel speaks IPv6.
     pub has_ipv6: bool,
+    /// How fast the pod may send and receive.
+    pub bandwidth: Bandwidth,
 }
 
 /// A route in the pod.
@@ -105,7 +108,9 @@ impl Plan {
             ipv4: (1, RP_FILTER_LOOSE),
             no_link_local: self.has_ipv6,
         };
-        let mut batch = Batch::from_iter([link_settings(index, &settings), link_up(index)]);
+        let mut batch = Batch::from_iter([link_settings(index, &settings)]);
+        batch.extend(self.bandwidth.ingress.map(|rate| rate.limit(self.mtu).set(index)));
+        batch.push(link_up(index));
         for ip in &self.addresses {
             batch.push(neighbour_add(index, *ip, self.identity.pod_mac));
             batch.push(route_add(&RouteSpec::new(alone(*ip), index)));
@@ -122,6 +127,7 @@ impl Plan {
         if self.has_ipv6 && self.addresses.iter().all(IpAddr::is_ipv4) {
             batch.push(link_settings(index, &LinkSettings { no_link_local: true, ..LinkSettings::default() }));
         }
+        batch.extend(self.bandwidth.egress.map(|rate| rate.limit(self.mtu).set(index)));
         batch.push(link_up(index));
         for ip in &self.addresses {
             batch.push(address_add(index, *ip));

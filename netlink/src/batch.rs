@@ -69,6 +69,12 @@ impl Batch {
     }
 }
 
+impl Extend<Request> for Batch {
+    fn extend<T: IntoIterator<Item = Request>>(&mut self, requests: T) {
+        self.requests.extend(requests);
+    }
+}
+
 impl FromIterator<Request> for Batch {
     fn from_iter<T: IntoIterator<Item = Request>>(requests: T) -> Self {
         Self { requests: requests.into_iter().collect() }

@@ -1,6 +1,6 @@
 //! Limits of what a link sends: the token bucket qdisc.
 
-use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_REPLACE};
+use netlink_packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_REPLACE, Nla as _, NlasIterator};
 use netlink_packet_route::{
     RouteNetlinkMessage,
     tc::{TcAttribute, TcHandle, TcMessage, TcOption},
@@ -93,17 +93,18 @@ pub fn limit_of(socket: &mut Socket, index: u32) -> Result<Option<Limit>, Error>
 }
 
 fn read(options: &[TcOption]) -> Option<Limit> {
-    use netlink_packet_core::Nla as _;
-
+    // The crate does not know this qdisc's options and keeps them in one piece.
+    let nested = options.iter().find_map(|option| match option {
+        TcOption::Other(nla) => {
+            let mut bytes = vec![0; nla.value_len()];
+            nla.emit_value(&mut bytes);
+            Some(bytes)
+        }
+        _ => None,
+    })?;
     let value = |wanted: u16| {
-        options.iter().find_map(|option| match option {
-            TcOption::Other(nla) if nla.kind() == wanted => {
-                let mut bytes = vec![0; nla.value_len()];
-                nla.emit_value(&mut bytes);
-                Some(bytes)
-            }
-            _ => None,
-        })
+        let mut options = NlasIterator::new(nested.as_slice()).filter_map(Result::ok);
+        options.find(|option| option.kind() == wanted).map(|option| option.value().to_vec())
     };
     let parameters = value(TCA_TBF_PARMS)?;
     let rate32 = u64::from(u32::from_ne_bytes(parameters.get(8..12)?.try_into().ok()?));

@@ -23,7 +23,17 @@ fn defaults() {
         bpffs: "/sys/fs/bpf/caracal".into(),
         data_dir: "/run/caracal/ipam".into(),
     };
-    assert_eq!(config, Config { places, mtu: None, dns: None, policy: Policy::None, attach: Attach::Filter });
+    assert_eq!(
+        config,
+        Config {
+            places,
+            mtu: None,
+            dns: None,
+            policy: Policy::None,
+            attach: Attach::Filter,
+            bandwidth: Bandwidth::default()
+        }
+    );
     assert_eq!(config.places.records("net"), Path::new("/run/caracal/endpoints/net"));
 }
 
@@ -52,7 +62,14 @@ fn everything_given() {
     let places = Places { run_dir: "/r".into(), bpffs: "/b".into(), data_dir: "/r/ipam".into() };
     assert_eq!(
         config,
-        Config { places, mtu: Some(1400), dns: Some(Dns::default()), policy: Policy::Required, attach: Attach::Filter }
+        Config {
+            places,
+            mtu: Some(1400),
+            dns: Some(Dns::default()),
+            policy: Policy::Required,
+            attach: Attach::Filter,
+            bandwidth: Bandwidth::default()
+        }
     );
     let config = Config::parse(&request(|conf| {
         conf["mtu"] = json!(0);
@@ -67,7 +84,6 @@ fn everything_given() {
 fn what_is_not_supported_is_said_and_not_pretended() {
     let wishes = [
         ("portMappings", json!([{"hostPort": 80}])),
-        ("bandwidth", json!({"ingressRate": 1})),
         ("mac", json!("02:00:00:00:00:01")),
     ];
     for (capability, wish) in wishes {

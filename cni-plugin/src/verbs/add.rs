@@ -83,6 +83,7 @@ impl Add<'_> {
             host_ifname: self.identity.host_ifname.clone(),
             host_mac: self.identity.host_mac.to_string(),
             pod_mac: self.identity.pod_mac.to_string(),
+            bandwidth: self.config.bandwidth,
             ipam: self.source.kind().to_owned(),
             data_dir,
             bpffs,
@@ -123,7 +124,8 @@ impl Add<'_> {
         host.execute(&plan.host_batch(link))?;
         // The programs are in place before the pod can send.
         let Identity { host_mac, pod_mac, .. } = self.identity;
-        let queues = Queues { attach: self.config.attach, queued: false, filtered: false };
+        let queues =
+            Queues { attach: self.config.attach, queued: self.config.bandwidth.ingress.is_some(), filtered: false };
         self.data_plane.attach(PodLink { ifindex: link, pod_mac, host_mac }, queues, &plan.addresses)?;
         if ipv6_is_off {
             self.netns.run(|| sysctl::enable_ipv6(&plan.ifname))??;
@@ -152,6 +154,7 @@ impl Add<'_> {
             addresses: addresses.clone(),
             alias: pod_name(&self.request.args),
             has_ipv6,
+            bandwidth: self.config.bandwidth,
         })
     }
 

@@ -6,12 +6,15 @@
 //! record stays for the next DEL, for GC and for the agent; the endpoint of an address that has a new owner by then is
 //! the new owner's, because endpoints are removed by address and link.
 
+use std::net::IpAddr;
+
 use caracal_datapath::attach::PRIORITY;
 use caracal_ipam::protocol::{Added, CniError, Previous, Request, Target};
 
 use super::{Release, pod_name, require_data_plane};
 use crate::{
     Error,
+    bandwidth::{self, Bandwidth},
     config::{Config, Policy},
     dataplane::{DataPlane, PodLink, Queues},
     netlink::{Socket, has_foreign_ingress_filter, has_ingress_filter, is_queued},
@@ -51,16 +54,36 @@ fn attach(
         host_mac: pair.host_mac.to_string(),
         pod_mac: pair.pod_mac.to_string(),
         addresses: pair.addresses_like(&previous.addresses()),
+        bandwidth: config.bandwidth,
         bpffs: config.places.bpffs.clone(),
         ..Record::default()
     };
     let release = Release::of(request);
     let Some(mut file) = begin(request, target, &release, &record)? else { return Ok(()) };
-    let queues = queues_of(pair.host.index, config);
-    let attached = queues.and_then(|queues| Ok(data_plane.attach(pod_link(pair), queues, &record.addresses)?));
+    let attached = guard(target, config, data_plane, pair, &record.addresses);
     let Err(error) = attached.and_then(|()| Ok(file.update(|record| record.complete = true)?)) else { return Ok(()) };
     let errors = release.release_recorded(&target.attachment, file);
     Err(Release::undone(error.into(), &errors))
+}
+
+/// Limits what is to be limited, and puts the programs in front of the pod.
+fn guard(
+    target: &Target,
+    config: &Config,
+    data_plane: &DataPlane,
+    pair: &Pair,
+    addresses: &[IpAddr],
+) -> Result<(), Error> {
+    if !config.bandwidth.is_unlimited() {
+        limits(target, pair, &config.bandwidth)?.apply()?;
+    }
+    let queues = queues_of(pair.host.index, config)?;
+    Ok(data_plane.attach(pod_link(pair), queues, addresses)?)
+}
+
+fn limits<'a>(target: &'a Target, pair: &Pair, bandwidth: &Bandwidth) -> Result<bandwidth::PodLink<'a>, Error> {
+    let netns = Netns::open(target.netns.as_deref().unwrap_or("".as_ref()), target.own_netns_allowed)?;
+    bandwidth::PodLink::open(pair.host.index, Some(&netns), target.attachment.ifname(), bandwidth, pair.host.mtu)
 }
 
 /// What the plugins before this one had the pod's packets wait for.
@@ -166,6 +189,9 @@ pub(super) fn check(target: &Target, release: &Release<'_>, record: Option<&Reco
     let data_plane = DataPlane::open(&release.bpffs(record))?;
     if let Some(missing) = data_plane.missing(pod_link(&pair), &record.addresses)? {
         return failed(format!("{ifname}: {missing}"));
+    }
+    if let Some(difference) = limits(target, &pair, &record.bandwidth)?.difference()? {
+        return failed(difference);
     }
     let index = pair.host.index;
     if data_plane.is_loaded() && !data_plane.has_pin(index) && !has_ingress_filter(&mut Socket::open()?, index)? {

@@ -8,6 +8,7 @@ use ipnetwork::IpNetwork;
 use super::Release;
 use crate::{
     Error,
+    bandwidth::PodLink,
     identity::Identity,
     netlink::{Link, RouteSpec, Socket, addresses_of, link_by_name, routes_of},
     netns::Netns,
@@ -38,15 +39,20 @@ pub(super) fn check(
     source::check(request, &release.places.data_dir, record, &target.attachment)?;
     let mut host = Socket::open().map_err(Error::from)?;
     let link = link_by_name(&mut host, &identity.host_ifname).map_err(Error::from)?;
-    if !link.is_some_and(|link| link.mac == Some(identity.host_mac) && link.is_up) {
+    let Some(link) = link.filter(|link| link.mac == Some(identity.host_mac) && link.is_up) else {
         return Err(failed(format!("the host has no link {}, or it is changed", identity.host_ifname)).into());
-    }
+    };
     let ifname = target.attachment.ifname();
     let sandbox = netns_path.to_string_lossy();
     let interface = interface_of(&previous, ifname, &sandbox).map_err(failed)?;
     let netns = Netns::open(netns_path, target.own_netns_allowed).map_err(Error::from)?;
     let found = netns.run(|| look(ifname)).map_err(Error::from)??;
-    compare(&previous, interface, &found).map_err(|difference| failed(format!("{ifname}: {difference}")).into())
+    compare(&previous, interface, &found).map_err(|difference| failed(format!("{ifname}: {difference}")))?;
+    let limits = PodLink::open(link.index, Some(&netns), ifname, &record.bandwidth, link.mtu);
+    match limits.and_then(|mut limits| limits.difference())? {
+        Some(difference) => Err(failed(difference).into()),
+        None => Ok(()),
+    }
 }
 
 fn failed(difference: String) -> Error {

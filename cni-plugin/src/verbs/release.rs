@@ -17,6 +17,7 @@ use caracal_ipam::{
 
 use crate::{
     Error,
+    bandwidth::{Bandwidth, PodLink},
     config::{Places, is_chained},
     dataplane::DataPlane,
     identity::Identity,
@@ -124,7 +125,9 @@ impl<'a> Release<'a> {
 
     fn dismantle(&self, attachment: &Attachment, record: &Record) -> Vec<String> {
         if self.is_chained(Some(record)) {
-            return self.detach(record.host_ifindex, record).iter().map(ToString::to_string).collect();
+            let mut errors = self.detach(record.host_ifindex, record);
+            errors.extend(lift_limits(attachment, record).err());
+            return errors.iter().map(ToString::to_string).collect();
         }
         let network = &self.request.network;
         let data_dir = known(&record.data_dir, &self.places.data_dir);
@@ -188,6 +191,16 @@ impl<'a> Release<'a> {
 
 fn known(recorded: &Path, configured: &Path) -> PathBuf {
     if recorded.as_os_str().is_empty() { configured.to_owned() } else { recorded.to_owned() }
+}
+
+/// Takes our limits off a link that stays.
+fn lift_limits(attachment: &Attachment, record: &Record) -> Result<(), Error> {
+    let Some(index) = record.host_ifindex.filter(|_| !record.bandwidth.is_unlimited()) else { return Ok(()) };
+    if link_by_index(&mut Socket::open()?, index)?.is_none() {
+        return Ok(());
+    }
+    let netns = Netns::open(Path::new(&record.netns), true).ok();
+    PodLink::open(index, netns.as_ref(), attachment.ifname(), &Bandwidth::default(), 0)?.apply().map(drop)
 }
 
 /// The attachment's host-side veth, if there is one: a link of its name that has its hardware address too.

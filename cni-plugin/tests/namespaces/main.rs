@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bandwidth;
 mod chained;
 mod codes;
 mod dataplane;
