@@ -1,6 +1,6 @@
 //! What can go wrong between user space and the kernel's eBPF.
 
-use std::{io, path::PathBuf};
+use std::{io, net::IpAddr, path::PathBuf};
 
 use aya::{EbpfError, maps::MapError, pin::PinError, programs::ProgramError};
 
@@ -81,6 +81,14 @@ pub enum Error {
         done: usize,
         /// The system's word.
         source: io::Error,
+    },
+    /// A mapping between addresses of two families.
+    #[error("port mapping: {host_ip} and {pod_ip} are not of one family")]
+    MixedFamilies {
+        /// The node's.
+        host_ip: IpAddr,
+        /// The pod's.
+        pod_ip: IpAddr,
     },
     /// A link could not be given a filter, or be rid of it.
     #[error(transparent)]

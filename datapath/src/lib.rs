@@ -24,6 +24,6 @@ pub use caracal_abi as abi;
 pub use error::Error;
 pub use features::{Feature, Features, Importance};
 pub use load::{Loaded, Loader, Mismatch};
-pub use pinned::Pinned;
+pub use pinned::{Mapping, Pinned};
 pub use root::Root;
 pub use table::Table;

@@ -68,7 +68,7 @@ impl Loader {
                 loaded => break loaded?,
             }
         };
-        for name in program::ALL {
+        for name in program::TC {
             let found = ebpf.program_mut(name).ok_or(Error::NoProgram { name })?;
             load_program(name, found)?;
             pin_program(root, name, found)?;
@@ -145,5 +145,5 @@ fn remove_if_there(path: &Path) -> Result<(), Error> {
 
 /// Opening a map at all is the plugin's test of whether the data plane is there.
 pub(crate) fn is_loaded(root: &Root) -> bool {
-    program::ALL.iter().all(|name| root.program(name).exists()) && MapData::from_pin(root.map(map::COUNTERS)).is_ok()
+    program::TC.iter().all(|name| root.program(name).exists()) && MapData::from_pin(root.map(map::COUNTERS)).is_ok()
 }

@@ -3,13 +3,18 @@
 use std::{collections::BTreeSet, fs, net::IpAddr};
 
 use aya::Pod;
-use caracal_abi::{Endpoint, Flow, FlowKey, Ip4, Ip6, map, program};
+use caracal_abi::{Endpoint, Flow, FlowKey, Ip4, Ip6, Translation, map, program};
 
 use crate::{
     Error, Root, Table,
     attach::{self, Direction, Method},
     load,
 };
+
+mod mappings;
+mod node;
+
+pub use mappings::Mapping;
 
 /// A pinned data plane.
 #[derive(Clone, Debug)]
@@ -89,12 +94,12 @@ impl Pinned {
     }
 
     /// The IPv4 flow table.
-    pub fn flows4(&self) -> Result<Table<FlowKey<Ip4>, Flow>, Error> {
+    pub fn flows4(&self) -> Result<Table<FlowKey<Ip4>, Flow<Ip4>>, Error> {
         self.table(map::FLOWS4)
     }
 
     /// The IPv6 flow table.
-    pub fn flows6(&self) -> Result<Table<FlowKey<Ip6>, Flow>, Error> {
+    pub fn flows6(&self) -> Result<Table<FlowKey<Ip6>, Flow<Ip6>>, Error> {
         self.table(map::FLOWS6)
     }
 
@@ -106,6 +111,7 @@ impl Pinned {
     where
         A: Pod + Default + PartialEq,
         FlowKey<A>: Pod + Default,
+        Flow<A>: Pod + Default,
     {
         let mut endpoints = self.table::<A, Endpoint>(endpoints)?;
         match endpoints.get(&addr)? {
@@ -116,10 +122,14 @@ impl Pinned {
             // An earlier attempt may have come this far and no further.
             None => false,
         };
-        let mut flows = self.table::<FlowKey<A>, Flow>(flows)?;
+        let mut flows = self.table::<FlowKey<A>, Flow<A>>(flows)?;
         let entries = flows.entries()?;
-        let of_pod = entries.iter().map(|(key, _)| key).filter(|key| key.src == addr || key.dst == addr);
-        let of_pod: Vec<_> = of_pod.copied().collect();
+        let is_translated_to = |flow: &Flow<A>| {
+            let Translation { src, dst, .. } = flow.translation;
+            flow.flags & Flow::<A>::TRANSLATED != 0 && (src == addr || dst == addr)
+        };
+        let of_pod = entries.iter().filter(|(key, flow)| key.src == addr || key.dst == addr || is_translated_to(flow));
+        let of_pod: Vec<_> = of_pod.map(|(key, _)| *key).collect();
         flows.remove_all(&of_pod)?;
         Ok(())
     }

@@ -1,28 +1,27 @@
 //! Doing to a packet what its flow says.
 
+use core::ptr::null_mut;
+
 use aya_ebpf::{
     bindings::TC_ACT_SHOT,
-    helpers::{bpf_ktime_get_coarse_ns, bpf_redirect, bpf_redirect_peer},
+    helpers::{bpf_ktime_get_coarse_ns, bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer},
 };
-use caracal_abi::{Endpoint, Flow, Via};
-use caracal_logic::headers;
+use caracal_abi::{Endpoint, Flow, Ip4, Via};
+use caracal_logic::{Packet, headers};
 
-use crate::{family::KernelFamily, maps::REDIRECT_PEER, skb::Skb};
+use crate::{family::KernelFamily, maps::REDIRECT_PEER, skb::Skb, translate::translate};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// How packets get from one pod of this node to another.
+/// How packets reach a pod of this node.
 #[inline(always)]
-pub fn via(from: &Endpoint, to: &Endpoint) -> Via {
-    if from.flags & Endpoint::BY_HOST != 0 {
-        return Via::Host;
-    }
-    if REDIRECT_PEER.load() == 0 || to.flags & Endpoint::QUEUED != 0 { Via::Egress } else { Via::Peer }
+pub fn via(endpoint: &Endpoint) -> Via {
+    if REDIRECT_PEER.load() == 0 || endpoint.flags & Endpoint::QUEUED != 0 { Via::Egress } else { Via::Peer }
 }
 
 /// Notes that a packet of this flow went by.
 #[inline(always)]
-pub fn account(skb: &Skb<'_>, flow: &mut Flow) {
+pub fn account<A>(skb: &Skb<'_>, flow: &mut Flow<A>) {
     flow.packets += 1;
     flow.bytes += u64::from(skb.len());
     let now = now_ns();
@@ -39,11 +38,21 @@ pub fn now_ns() -> u64 {
     unsafe { bpf_ktime_get_coarse_ns() }
 }
 
-/// Writes the new Ethernet addresses, ages the packet, and sends it to where the flow leads.
+/// Translates the packet if its flow says so, ages it, and sends it to where the flow leads.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "the kernel's actions are small numbers")]
-pub fn send<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow) -> i32 {
-    if rewrite::<F>(skb, l3, flow).is_none() {
+pub fn send<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &Flow<F::Addr>) -> i32 {
+    if flow.flags & Flow::<F::Addr>::TRANSLATED != 0 && translate::<F>(skb, packet, &flow.translation).is_none() {
+        return TC_ACT_SHOT;
+    }
+    if flow.via == Via::Neighbour as u8 {
+        if F::age(skb, packet.l3).is_none() {
+            return TC_ACT_SHOT;
+        }
+        // SAFETY: takes an interface index, no parameters and flags; it writes the Ethernet addresses.
+        return unsafe { bpf_redirect_neigh(flow.out_ifindex, null_mut(), 0, 0) as i32 };
+    }
+    if rewrite::<F>(skb, packet.l3, flow).is_none() {
         return TC_ACT_SHOT;
     }
     let peer = flow.via == Via::Peer as u8 && REDIRECT_PEER.load() != 0;
@@ -56,9 +65,10 @@ pub fn send<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow) -> i32 {
     }
 }
 
+/// Writes the new Ethernet addresses and takes one from the lifetime.
 #[inline(always)]
 #[expect(clippy::cast_ptr_alignment, reason = "asserted below")]
-fn rewrite<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow) -> Option<()> {
+fn rewrite<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow<F::Addr>) -> Option<()> {
     // Destination and source lie side by side in the packet as in `Flow`: three words instead of twelve bytes.
     let addresses: *mut [u32; 3] = skb.writable(0)?;
     // SAFETY: `Flow` has both addresses at an offset that is a multiple of four (asserted below).
@@ -70,6 +80,6 @@ fn rewrite<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow) -> Option<()>
     F::age(skb, l3)
 }
 
-const _: () = assert!(core::mem::offset_of!(Flow, dst_mac) % 4 == 0);
-const _: () = assert!(core::mem::offset_of!(Flow, src_mac) == core::mem::offset_of!(Flow, dst_mac) + 6);
+const _: () = assert!(core::mem::offset_of!(Flow<Ip4>, dst_mac) % 4 == 0);
+const _: () = assert!(core::mem::offset_of!(Flow<Ip4>, src_mac) == core::mem::offset_of!(Flow<Ip4>, dst_mac) + 6);
 const _: () = assert!(core::mem::offset_of!(headers::Ethernet, src) == 6);

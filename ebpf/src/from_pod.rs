@@ -8,33 +8,30 @@ use aya_ebpf::{
     bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
     programs::TcContext,
 };
-use caracal_abi::{Address, Disposition, Endpoint, Flow, Hook, Reason, Via};
+use caracal_abi::{Address as _, Disposition, Endpoint, Flow, Hook, Reason, Via};
 use caracal_logic::{Family, Kind, Malformed, Packet, V4, V6, arp, link, parse};
 
 use crate::{
     beside,
     count::count,
+    draft::{Draft, begin, draft, towards},
     family::KernelFamily,
-    forward::{account, now_ns, send, via},
+    forward::send,
     maps::HOST_NAT,
+    services::{self, NO_SERVICE},
     skb::Skb,
+    walk::{PULL, established, has_flow, judge_linear},
 };
 
 /// EtherType of ARP.
 const ARP: u16 = 0x0806;
 
-/// Not an action of the kernel's: the headers are not all in the linear part of the packet.
-const PULL: i32 = i32::MIN;
+/// Not an action of the kernel's: the destination is no pod, perhaps a service.
+const NOT_A_POD: i32 = i32::MIN + 2;
 
 pub fn run(ctx: &TcContext) -> i32 {
-    let skb = Skb::new(ctx);
-    let action = judge(skb);
-    if action != PULL {
-        return action;
-    }
-    // Rare: headers split over fragments. Pulled together they are judged again; still too short means cut short.
-    let action = if skb.pull_headers() { judge(skb) } else { PULL };
-    if action == PULL { finish(&skb, Reason::Malformed) } else { action }
+    let action = judge_linear(ctx, judge);
+    if action == PULL { finish(&Skb::new(ctx), Reason::Malformed) } else { action }
 }
 
 /// A function of its own in the kernel too: written out twice, or as a loop, it would not fit the stack or not pass
@@ -59,30 +56,21 @@ fn judge(skb: Skb<'_>) -> i32 {
 
 #[inline(always)]
 fn judge_ip<F: KernelFamily>(skb: &Skb<'_>, l3: usize) -> i32 {
-    match parse::<F, _>(skb, l3) {
-        Ok(packet) => established::<F>(skb, &packet).unwrap_or_else(|| first::<F>(*skb, &packet)),
-        Err(malformed) => refuse(skb, malformed),
+    let packet = match parse::<F, _>(skb, l3) {
+        Ok(packet) => packet,
+        Err(malformed) => return refuse(skb, malformed),
+    };
+    if let Some(action) = established::<F>(skb, &packet) {
+        return action;
     }
-}
-
-/// The fast path: what was decided for this flow is done again.
-#[inline(always)]
-fn established<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Option<i32> {
-    if !has_flow(packet.kind) || packet.ttl <= 1 {
-        return None;
+    let action = first::<F>(*skb, &packet);
+    if action != NOT_A_POD {
+        return action;
     }
-    let flow = F::flows().get_ptr_mut(&packet.key)?;
-    // SAFETY: preallocated memory that stays valid; another CPU writing the same counters costs a count at worst.
-    let flow = unsafe { &mut *flow };
-    // Same tuple from elsewhere: a forger, or the address has a new owner. The slow path tells them apart.
-    if flow.in_ifindex != skb.ifindex() {
-        return None;
+    match services::first::<F>(*skb, &packet, Hook::FromPod) {
+        NO_SERVICE => finish(skb, Reason::ToHost),
+        action => action,
     }
-    if flow.via == Via::Host as u8 {
-        return beside::established(skb, packet, flow);
-    }
-    account(skb, flow);
-    Some(send::<F>(skb, packet.l3, flow))
 }
 
 /// The slow path: who sends, who receives. A function of its own in the kernel too, with a stack frame that the fast
@@ -99,24 +87,26 @@ fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
         return finish(skb, Reason::Neighbour);
     }
     let Some(destination) = F::endpoint(&packet.key.dst) else {
-        return finish(skb, Reason::ToHost);
+        return NOT_A_POD;
     };
     if packet.ttl <= 1 {
         return finish(skb, Reason::TtlExpired);
     }
-    let flow = instruction(&source, &destination, skb.len());
+    let Some(draft) = draft::<F>() else { return finish(skb, Reason::ToHost) };
+    from_one_to_another(&source, &destination, skb.len(), &mut draft.forth);
     if HOST_NAT.load() != 0 && !beside::is_reply::<F>(packet, &destination) {
-        beside::remember::<F>(packet, flow);
+        beside::remember::<F>(packet, &mut draft.forth);
         return finish(skb, Reason::ViaHost);
     }
     if has_flow(packet.kind) {
-        remember::<F>(skb, packet, &flow, &instruction(&destination, &source, 0));
+        from_one_to_another(&destination, &source, 0, &mut draft.back);
+        remember::<F>(skb, packet, draft);
     }
-    if flow.via == Via::Host as u8 {
+    if draft.forth.via == Via::Host as u8 {
         return finish(skb, Reason::ViaHost);
     }
     count(skb, Hook::FromPod, if has_flow(packet.kind) { Reason::NewFlow } else { Reason::Stateless });
-    send::<F>(skb, packet.l3, &flow)
+    send::<F>(skb, packet, &draft.forth)
 }
 
 /// The sending pod, if the packet may come from it.
@@ -141,25 +131,20 @@ fn source<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Result<En
 
 /// What to do with packets from one pod to another.
 #[inline(always)]
-fn instruction(from: &Endpoint, to: &Endpoint, bytes: u32) -> Flow {
-    Flow {
-        in_ifindex: from.ifindex,
-        out_ifindex: to.ifindex,
-        dst_mac: to.pod_mac,
-        src_mac: to.host_mac,
-        via: via(from, to) as u8,
-        state: 0,
-        _pad16: 0,
-        last_seen_ns: now_ns(),
-        packets: u64::from(bytes != 0),
-        bytes: u64::from(bytes),
+fn from_one_to_another<A>(from: &Endpoint, to: &Endpoint, bytes: u32, flow: &mut Flow<A>) {
+    begin(flow, from.ifindex, bytes);
+    towards(flow, to);
+    if from.flags & Endpoint::BY_HOST != 0 {
+        flow.via = Via::Host as u8;
     }
 }
 
 /// Stores both directions. The last writer wins: two CPUs with two first packets write the same.
 #[inline(always)]
-fn remember<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, forth: &Flow, back: &Flow) {
-    let stored = F::flows().insert(&packet.key, forth, 0).and(F::flows().insert(&packet.key.reverse(), back, 0));
+fn remember<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, draft: &mut Draft<F::Addr>) {
+    draft.answer = packet.key.reverse();
+    let Draft { answer, forth, back, .. } = draft;
+    let stored = F::flows().insert(&packet.key, forth, 0).and(F::flows().insert(answer, back, 0));
     if stored.is_err() {
         count(skb, Hook::FromPod, Reason::FlowTableFull);
     }
@@ -175,12 +160,6 @@ fn judge_arp(skb: &Skb<'_>, l3: usize) -> i32 {
     // A probe for a duplicate has no sender yet.
     let own = sender.is_unspecified() || V4::endpoint(&sender).is_some_and(|e| e.ifindex == skb.ifindex());
     finish(skb, if own { Reason::Neighbour } else { Reason::SpoofedAddress })
-}
-
-/// Whether packets of this kind belong to a flow that their 5-tuple names.
-#[inline(always)]
-pub fn has_flow(kind: Kind) -> bool {
-    matches!(kind, Kind::Tcp | Kind::Udp | Kind::Sctp | Kind::Echo | Kind::Other)
 }
 
 #[inline(always)]

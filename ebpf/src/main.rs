@@ -14,11 +14,16 @@
 
 mod beside;
 mod count;
+mod draft;
 mod family;
 mod forward;
+mod from_net;
 mod from_pod;
 mod maps;
+mod services;
 mod skb;
+mod translate;
+mod walk;
 
 use aya_ebpf::{macros::classifier, programs::TcContext};
 
@@ -27,6 +32,13 @@ use aya_ebpf::{macros::classifier, programs::TcContext};
 #[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
 fn from_pod(ctx: TcContext) -> i32 {
     from_pod::run(&ctx)
+}
+
+/// tcx ingress of a NIC.
+#[classifier]
+#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
+fn from_net(ctx: TcContext) -> i32 {
+    from_net::run(&ctx)
 }
 
 /// The helpers these programs call are for GPL-compatible programs only.

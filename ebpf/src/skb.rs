@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use aya_ebpf::{EbpfContext, bindings::__sk_buff, programs::TcContext};
+use aya_ebpf::{EbpfContext, bindings::__sk_buff, helpers::bpf_l4_csum_replace, programs::TcContext};
 use caracal_logic::{Bytes, Wire};
 
 /// Headers that are not in the linear part of the packet are pulled there, up to this many bytes: Ethernet, IPv6, the
@@ -49,6 +49,16 @@ impl<'a> Skb<'a> {
         let wanted = if self.len() < HEADERS { self.len() } else { HEADERS };
         // SAFETY: `raw` is the context of this run.
         unsafe { aya_ebpf::helpers::bpf_skb_pull_data(self.raw, wanted) == 0 }
+    }
+
+    /// Adds `change`, a ones' complement difference, to what the checksum at `offset` covers. Every pointer into the packet
+    /// is void afterwards.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "headers are short")]
+    pub fn change_l4_checksum(&self, offset: usize, change: u32, flags: u64) -> Option<()> {
+        // SAFETY: `raw` is the context of this run. No size in the flags: the change is a sum already.
+        let changed = unsafe { bpf_l4_csum_replace(self.raw, offset as u32, 0, u64::from(change), flags) };
+        (changed == 0).then_some(())
     }
 
     /// Where the linear part begins and ends.

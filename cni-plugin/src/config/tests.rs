@@ -82,10 +82,7 @@ fn everything_given() {
 
 #[test]
 fn what_is_not_supported_is_said_and_not_pretended() {
-    let wishes = [
-        ("portMappings", json!([{"hostPort": 80}])),
-        ("mac", json!("02:00:00:00:00:01")),
-    ];
+    let wishes = [("portMappings", json!([{"hostPort": 80}])), ("mac", json!("02:00:00:00:00:01"))];
     for (capability, wish) in wishes {
         let (code, text) = refused(|conf| conf["runtimeConfig"] = json!({capability: wish}));
         assert_eq!(code, 2);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use caracal_abi::{Flow, FlowKey, Via};
+use caracal_abi::{Flow, FlowKey, Translation, Via};
 use caracal_datapath::Pinned;
 use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
@@ -19,6 +19,7 @@ struct Line {
     source_port: u16,
     destination: IpAddr,
     destination_port: u16,
+    translated_to: Option<String>,
     in_ifindex: u32,
     out_ifindex: u32,
     via: &'static str,
@@ -29,13 +30,14 @@ struct Line {
 
 impl Row for Line {
     const TITLES: &'static [&'static str] =
-        &["PROTO", "SOURCE", "DESTINATION", "IN", "OUT", "VIA", "PACKETS", "BYTES", "IDLE"];
+        &["PROTO", "SOURCE", "DESTINATION", "BECOMES", "IN", "OUT", "VIA", "PACKETS", "BYTES", "IDLE"];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.protocol.clone(),
             end(self.source, self.source_port),
             end(self.destination, self.destination_port),
+            self.translated_to.clone().unwrap_or_default(),
             self.in_ifindex.to_string(),
             self.out_ifindex.to_string(),
             self.via.to_owned(),
@@ -56,19 +58,24 @@ pub fn show(options: &Options, which: &Flows, pinned: &Pinned) -> anyhow::Result
     print(&lines, options.output, "no flow has been decided yet")
 }
 
-fn line<A: Copy + Into<IpAddr>>(key: &FlowKey<A>, flow: &Flow, now_ns: u64) -> Line {
+fn line<A: Copy + Into<IpAddr>>(key: &FlowKey<A>, flow: &Flow<A>, now_ns: u64) -> Line {
     Line {
         protocol: protocol(key.protocol),
         source: key.src.into(),
         source_port: key.sport.get(),
         destination: key.dst.into(),
         destination_port: key.dport.get(),
+        translated_to: (flow.flags & Flow::<A>::TRANSLATED != 0).then(|| {
+            let Translation { src, dst, sport, dport, .. } = flow.translation;
+            format!("{} → {}", end(src.into(), sport.get()), end(dst.into(), dport.get()))
+        }),
         in_ifindex: flow.in_ifindex,
         out_ifindex: flow.out_ifindex,
         via: match flow.via() {
             Some(Via::Peer) => "peer",
             Some(Via::Egress) => "egress",
             Some(Via::Host) => "host",
+            Some(Via::Neighbour) => "neighbour",
             None => "?",
         },
         packets: flow.packets,

@@ -3,6 +3,8 @@
 //! The types are aligned integers rather than byte arrays: a `[u8; 4]` copied on the BPF target becomes four loads, a
 //! `u32` one.
 
+use crate::flow::sum;
+
 /// A 16-bit number in network byte order: ports, `EtherTypes`, lengths on the wire.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -21,6 +23,22 @@ impl Be16 {
     #[must_use]
     pub const fn get(self) -> u16 {
         u16::from_be(self.0)
+    }
+}
+
+impl Be16 {
+    /// The number as it lies in memory, for checksums.
+    #[inline(always)]
+    #[must_use]
+    pub const fn memory(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// From a number as it lies in memory.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_memory(number: u16) -> Self {
+        Self(number)
     }
 }
 
@@ -89,6 +107,10 @@ pub trait Address: Copy + core::fmt::Debug + Default + PartialEq + Eq + 'static 
     fn is_link_local(&self) -> bool;
     /// `224.0.0.0/4` or `ff00::/8`.
     fn is_multicast(&self) -> bool;
+    /// `127.0.0.0/8` or `::1`.
+    fn is_loopback(&self) -> bool;
+    /// Ones' complement sum of the address as it lies in memory.
+    fn sum(&self) -> u32;
 }
 
 impl Address for Ip4 {
@@ -105,6 +127,16 @@ impl Address for Ip4 {
     #[inline(always)]
     fn is_multicast(&self) -> bool {
         self.0.get() >> 28 == 0xe
+    }
+
+    #[inline(always)]
+    fn is_loopback(&self) -> bool {
+        self.0.get() >> 24 == 127
+    }
+
+    #[inline(always)]
+    fn sum(&self) -> u32 {
+        self.0.0
     }
 }
 
@@ -123,6 +155,19 @@ impl Address for Ip6 {
     #[inline(always)]
     fn is_multicast(&self) -> bool {
         self.0[0].get() >> 56 == 0xff
+    }
+
+    #[inline(always)]
+    fn is_loopback(&self) -> bool {
+        let [high, low] = self.0;
+        high.get() == 0 && low.get() == 1
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the halves of each word")]
+    fn sum(&self) -> u32 {
+        let [high, low] = self.0.map(|word| sum(word.0 as u32, (word.0 >> 32) as u32));
+        sum(high, low)
     }
 }
 

@@ -42,6 +42,8 @@ catalogue! {
     Hook {
         /// tcx ingress of a pod's host-side veth.
         FromPod = "from_pod";
+        /// tcx ingress of a NIC.
+        FromNet = "from_net";
     }
 }
 
@@ -54,6 +56,10 @@ catalogue! {
         Stateless = "stateless";
         /// To a pod of this node by the host's stack, which may be translating: a flow's first packet, or a reply.
         ViaHost = "via_host";
+        /// First packet of a flow to a service: it goes to a pod from now on.
+        Service = "service";
+        /// To a service, but the address and port it would be sent from are in use towards the same pod.
+        PortClash = "port_clash";
         /// No pod of this node: left to the host's routing.
         ToHost = "to_host";
         /// ARP and neighbour discovery, left to the host.
@@ -91,9 +97,11 @@ impl Reason {
     #[must_use]
     pub const fn disposition(self) -> Disposition {
         match self {
-            Self::NewFlow | Self::Stateless => Disposition::Forwarded,
+            Self::NewFlow | Self::Stateless | Self::Service => Disposition::Forwarded,
             Self::ViaHost | Self::ToHost | Self::Neighbour | Self::TtlExpired => Disposition::Host,
-            Self::SpoofedAddress | Self::SpoofedMac | Self::UnknownEtherType | Self::Malformed => Disposition::Dropped,
+            Self::SpoofedAddress | Self::SpoofedMac | Self::UnknownEtherType | Self::Malformed | Self::PortClash => {
+                Disposition::Dropped
+            }
             Self::FlowTableFull => Disposition::Noted,
         }
     }

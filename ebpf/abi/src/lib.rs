@@ -14,16 +14,18 @@ mod addr;
 mod counter;
 mod endpoint;
 mod flow;
+mod service;
 #[cfg(feature = "user")]
 mod user;
 
 pub use addr::{Address, Be16, Be32, Be64, Ip4, Ip6, Mac};
 pub use counter::{COUNTER_SLOTS, Counter, Disposition, Hook, Reason, counter_slot};
 pub use endpoint::Endpoint;
-pub use flow::{Flow, FlowKey, Via};
+pub use flow::{Flow, FlowKey, Translation, Via};
+pub use service::{Service, ServiceKey, SocketKey, SocketPeer};
 
 /// Version of the whole set of map layouts; part of the pin path, so two versions never meet in one map.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// Symbol names of the maps, as the object file, the pin directory and the typed handles all use them.
 ///
@@ -39,14 +41,37 @@ pub mod map {
     pub const FLOWS4: &str = "FLOWS4";
     /// Decided IPv6 flows by exact 5-tuple.
     pub const FLOWS6: &str = "FLOWS6";
+    /// The node's own IPv4 addresses.
+    pub const NODE4: &str = "NODE4";
+    /// The node's own IPv6 addresses.
+    pub const NODE6: &str = "NODE6";
+    /// IPv4 services by address, port and protocol.
+    pub const SERVICES4: &str = "SERVICES4";
+    /// IPv6 services by address, port and protocol.
+    pub const SERVICES6: &str = "SERVICES6";
+    /// What sockets that talk to an IPv4 backend believe to talk to.
+    pub const SOCK_REV4: &str = "SOCK_REV4";
+    /// What sockets that talk to an IPv6 backend believe to talk to.
+    pub const SOCK_REV6: &str = "SOCK_REV6";
     /// Every map of this layout.
-    pub const ALL: [&str; 5] = [COUNTERS, ENDPOINTS4, ENDPOINTS6, FLOWS4, FLOWS6];
+    pub const ALL: [&str; 11] =
+        [COUNTERS, ENDPOINTS4, ENDPOINTS6, FLOWS4, FLOWS6, NODE4, NODE6, SERVICES4, SERVICES6, SOCK_REV4, SOCK_REV6];
 }
 
 /// Symbol names of the programs.
 pub mod program {
     /// tcx ingress of a pod's host-side veth: every packet a pod sends.
     pub const FROM_POD: &str = "from_pod";
-    /// Every program of the object.
-    pub const ALL: [&str; 1] = [FROM_POD];
+    /// tcx ingress of a NIC: every packet the node receives.
+    pub const FROM_NET: &str = "from_net";
+    /// Sockets that are told where to connect to.
+    pub const CONNECT: [&str; 2] = ["connect4", "connect6"];
+    /// Sockets that name the receiver of each datagram.
+    pub const SENDMSG: [&str; 2] = ["sendmsg4", "sendmsg6"];
+    /// Sockets that ask whom a datagram came from.
+    pub const RECVMSG: [&str; 2] = ["recvmsg4", "recvmsg6"];
+    /// Sockets that ask whom they are connected to.
+    pub const GETPEERNAME: [&str; 2] = ["getpeername4", "getpeername6"];
+    /// Every tc program of the object.
+    pub const TC: [&str; 2] = [FROM_POD, FROM_NET];
 }

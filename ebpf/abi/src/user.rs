@@ -6,7 +6,10 @@ use std::{
     str::FromStr,
 };
 
-use crate::{Be16, Be32, Be64, Counter, Endpoint, Flow, FlowKey, Ip4, Ip6, Mac};
+use crate::{
+    Be16, Be32, Be64, Counter, Endpoint, Flow, FlowKey, Ip4, Ip6, Mac, Service, ServiceKey, SocketKey, SocketPeer,
+    Translation,
+};
 
 macro_rules! pod {
     ($($t:ty),+ $(,)?) => { $(
@@ -15,7 +18,34 @@ macro_rules! pod {
         unsafe impl aya::Pod for $t {}
     )+ };
 }
-pod!(Be16, Be32, Be64, Ip4, Ip6, Mac, Counter, Endpoint, Flow, FlowKey<Ip4>, FlowKey<Ip6>);
+pod!(Be16, Be32, Be64, Ip4, Ip6, Mac, Counter, Endpoint);
+pod!(Flow<Ip4>, Flow<Ip6>, FlowKey<Ip4>, FlowKey<Ip6>);
+pod!(Service<Ip4>, Service<Ip6>, ServiceKey<Ip4>, ServiceKey<Ip6>);
+pod!(SocketKey<Ip4>, SocketKey<Ip6>, SocketPeer<Ip4>, SocketPeer<Ip6>);
+
+impl<A: Copy> Flow<A> {
+    /// The same flow with its addresses seen as another type, for code that shows both families.
+    #[must_use]
+    pub fn map<B>(&self, address: impl Fn(A) -> B) -> Flow<B> {
+        let Self {
+            in_ifindex,
+            out_ifindex,
+            dst_mac,
+            src_mac,
+            via,
+            state,
+            flags,
+            last_seen_ns,
+            packets,
+            bytes,
+            translation,
+        } = *self;
+        let Translation { src, dst, sport, dport, address_change, port_change, _pad } = translation;
+        let (src, dst) = (address(src), address(dst));
+        let translation = Translation { src, dst, sport, dport, address_change, port_change, _pad };
+        Flow { in_ifindex, out_ifindex, dst_mac, src_mac, via, state, flags, last_seen_ns, packets, bytes, translation }
+    }
+}
 
 impl From<Ipv4Addr> for Ip4 {
     fn from(addr: Ipv4Addr) -> Self {
@@ -117,6 +147,26 @@ mod tests {
     fn an_address_is_in_wire_order_in_memory() {
         let Ip6([high, low]) = Ip6::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1));
         assert_eq!((high.get(), low.get()), (0x2001_0db8_0000_0000, 1));
+    }
+
+    #[test]
+    fn a_translation_knows_what_it_does_to_checksums() {
+        let key = |src: &str, dst: &str, sport, dport| {
+            let [src, dst] = [src, dst].map(|text| Ip6::from(text.parse::<Ipv6Addr>().unwrap()));
+            FlowKey::new(src, dst, Be16::new(sport), Be16::new(dport), 6)
+        };
+        let (from, to) = (key("2001:db8::1", "fd00::ffff", 4000, 80), key("fe80::1", "fd00:1:2:3::9", 4000, 8080));
+        let translation = crate::Translation::new(&from, &to);
+        let fold = |sum: u32| (sum & 0xffff) + (sum >> 16);
+        let memory = |key: &FlowKey<Ip6>| {
+            let words = [key.src, key.dst].map(|addr| Ipv6Addr::from(addr).octets()).concat();
+            let words = words.chunks(2).map(|pair| u32::from(u16::from_ne_bytes([pair[0], pair[1]])));
+            fold(fold(words.sum()))
+        };
+        // Old and change together are the new.
+        let sum = fold(fold(memory(&from) + fold(fold(translation.address_change))));
+        assert_eq!(sum, memory(&to));
+        assert_eq!(fold(fold(translation.port_change)), fold(u32::from(8080u16.to_be()) + u32::from(!80u16.to_be())));
     }
 
     #[test]

@@ -20,12 +20,13 @@ mod link;
 mod malformed;
 mod network;
 mod packet;
+pub mod sctp;
 #[cfg_attr(target_arch = "bpf", expect(unsafe_code, reason = "inline assembly, which only BPF has"))]
 mod verifier;
 #[expect(unsafe_code, reason = "the one place that turns bytes into headers")]
 mod wire;
 
-pub use checksum::checksum_after_aging;
+pub use checksum::{checksum_after, checksum_after_aging};
 pub use link::{Link, arp, link};
 pub use malformed::Malformed;
 pub use network::{Family, Fragment, MAX_EXTENSIONS, Network, V4, V6};

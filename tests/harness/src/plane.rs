@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use aya::programs::{Program, SchedClassifier, TestRun, TestRunOptions};
-use caracal_abi::{Counter, Endpoint, Hook, Mac, Reason, program};
+use caracal_abi::{Counter, Endpoint, Flow, FlowKey, Hook, Mac, Reason, program};
 use caracal_datapath::{Features, Loaded, Loader, Pinned, Root, counters};
 
 /// What a program answered.
@@ -79,6 +79,12 @@ impl Plane {
     /// The interface that `BPF_PROG_TEST_RUN` says packets come from: loopback of the namespace.
     pub const IFINDEX: u32 = 1;
 
+    /// Where it is pinned.
+    #[must_use]
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
     /// The pinned side of it.
     #[must_use]
     pub fn pinned(&self) -> &Pinned {
@@ -102,17 +108,39 @@ impl Plane {
     /// Runs a packet through `from_pod` as if it came from the interface [`Plane::IFINDEX`].
     #[must_use]
     pub fn from_pod(&self, packet: &[u8]) -> Outcome {
+        self.run(program::FROM_POD, packet)
+    }
+
+    /// Runs a packet through `from_net` as if it came from the interface [`Plane::IFINDEX`].
+    #[must_use]
+    pub fn from_net(&self, packet: &[u8]) -> Outcome {
+        self.run(program::FROM_NET, packet)
+    }
+
+    fn run(&self, name: &str, packet: &[u8]) -> Outcome {
         let mut out = vec![0; packet.len() + 256];
         let options = TestRunOptions { data_in: Some(packet), data_out: Some(&mut out), ..TestRunOptions::default() };
-        let result = self.classifier(program::FROM_POD).test_run(options).expect("BPF_PROG_TEST_RUN");
+        let result = self.classifier(name).test_run(options).expect("BPF_PROG_TEST_RUN");
         out.truncate(result.data_size_out as usize);
         let action = match i32::from_ne_bytes(result.return_value.to_ne_bytes()) {
             -1 => Action::Host,
             2 => Action::Drop,
             7 => Action::Redirect,
-            other => panic!("from_pod answered {other}, which is none of its answers"),
+            other => panic!("{name} answered {other}, which is none of its answers"),
         };
         Outcome { action, packet: out }
+    }
+
+    /// Every flow, of both families.
+    #[must_use]
+    pub fn flows(&self) -> Vec<(FlowKey<IpAddr>, Flow<IpAddr>)> {
+        fn both<A: Copy + Into<IpAddr>>((key, flow): (FlowKey<A>, Flow<A>)) -> (FlowKey<IpAddr>, Flow<IpAddr>) {
+            let FlowKey { src, dst, sport, dport, protocol, .. } = key;
+            (FlowKey::new(src.into(), dst.into(), sport, dport, protocol), flow.map(Into::into))
+        }
+        let v4 = self.pinned.flows4().and_then(|table| table.entries()).expect("read the flows").into_iter().map(both);
+        let v6 = self.pinned.flows6().and_then(|table| table.entries()).expect("read the flows").into_iter().map(both);
+        v4.chain(v6).collect()
     }
 
     /// A counter of `from_pod`.

@@ -22,17 +22,12 @@ fn for_each_family(body: impl Fn(&Plane, &Pod, &Pod) + Sync) {
 }
 
 /// The flow from one address to another, if it was stored.
-fn flow(plane: &Plane, from: IpAddr, to: IpAddr) -> Option<Flow> {
-    let v4 = plane.pinned().flows4().unwrap().entries().unwrap();
-    let v6 = plane.pinned().flows6().unwrap().entries().unwrap();
-    let v4 = v4.into_iter().map(|(key, flow)| (IpAddr::from(key.src), IpAddr::from(key.dst), flow));
-    let v6 = v6.into_iter().map(|(key, flow)| (IpAddr::from(key.src), IpAddr::from(key.dst), flow));
-    v4.chain(v6).find(|(src, dst, _)| (*src, *dst) == (from, to)).map(|(_, _, flow)| flow)
+fn flow(plane: &Plane, from: IpAddr, to: IpAddr) -> Option<Flow<IpAddr>> {
+    plane.flows().into_iter().find(|(key, _)| (key.src, key.dst) == (from, to)).map(|(_, flow)| flow)
 }
 
 fn flow_count(plane: &Plane) -> usize {
-    plane.pinned().flows4().unwrap().entries().unwrap().len()
-        + plane.pinned().flows6().unwrap().entries().unwrap().len()
+    plane.flows().len()
 }
 
 #[test]
@@ -133,22 +128,20 @@ fn the_established_flow_of_another_pod_is_no_way_in() {
         assert_eq!(plane.from_pod(&sent).action, Action::Redirect);
         let owner = Pod { ifindex: 4712, ..*from };
         plane.add(&owner);
-        let mut stored = flow(plane, from.ip, to.ip).unwrap();
-        stored.in_ifindex = owner.ifindex;
-        overwrite(plane, &stored);
+        give_to(plane, owner.ifindex);
         assert_eq!(plane.from_pod(&sent).action, Action::Drop);
         assert_eq!(plane.count(Reason::SpoofedAddress).packets, 1);
     });
 }
 
-/// Puts `flow` under every key that is stored.
-fn overwrite(plane: &Plane, flow: &Flow) {
+/// Makes every flow that is stored one of another interface's.
+fn give_to(plane: &Plane, in_ifindex: u32) {
     let (mut v4, mut v6) = (plane.pinned().flows4().unwrap(), plane.pinned().flows6().unwrap());
-    for (key, _) in v4.entries().unwrap() {
-        v4.set(&key, flow).unwrap();
+    for (key, flow) in v4.entries().unwrap() {
+        v4.set(&key, &Flow { in_ifindex, ..flow }).unwrap();
     }
-    for (key, _) in v6.entries().unwrap() {
-        v6.set(&key, flow).unwrap();
+    for (key, flow) in v6.entries().unwrap() {
+        v6.set(&key, &Flow { in_ifindex, ..flow }).unwrap();
     }
 }
 

@@ -10,6 +10,7 @@ mod datapath_tables;
 mod fixtures_beside_host_nat;
 mod fixtures_from_pod;
 mod fixtures_pod_to_pod;
+mod fixtures_port_mappings;
 mod lab_beside_kube_proxy;
 mod lab_foreign_runtime;
 mod lab_life;

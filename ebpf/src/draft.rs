@@ -1,0 +1,59 @@
+//! A flow's two directions while they are decided: outside the stack, which two flows and two keys of IPv6 nearly fill.
+
+use caracal_abi::{Endpoint, Flow, FlowKey, Mac, Via};
+
+use crate::{
+    family::KernelFamily,
+    forward::{now_ns, via},
+};
+
+/// What is written down before it is stored. Holds what the last flow left behind.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Draft<A> {
+    /// The packet as its receiver sees it.
+    pub question: FlowKey<A>,
+    /// The receiver's answer.
+    pub answer: FlowKey<A>,
+    /// What becomes of packets like this one.
+    pub forth: Flow<A>,
+    /// What becomes of the answers.
+    pub back: Flow<A>,
+}
+
+/// This CPU's.
+#[inline(always)]
+pub fn draft<F: KernelFamily>() -> Option<&'static mut Draft<F::Addr>> {
+    let draft = F::draft()?;
+    // SAFETY: nobody else's, for a program is not interrupted by another on the same hook, and each takes it once.
+    Some(unsafe { &mut *draft })
+}
+
+/// A new flow from an interface, of which a packet of this many bytes was seen, or none.
+#[inline(always)]
+pub fn begin<A>(flow: &mut Flow<A>, in_ifindex: u32, bytes: u32) {
+    flow.in_ifindex = in_ifindex;
+    flow.state = 0;
+    flow.flags = 0;
+    flow.last_seen_ns = now_ns();
+    flow.packets = u64::from(bytes != 0);
+    flow.bytes = u64::from(bytes);
+}
+
+/// Its packets go to a pod of this node.
+#[inline(always)]
+pub fn towards<A>(flow: &mut Flow<A>, pod: &Endpoint) {
+    flow.out_ifindex = pod.ifindex;
+    flow.via = via(pod) as u8;
+    flow.dst_mac = pod.pod_mac;
+    flow.src_mac = pod.host_mac;
+}
+
+/// Its packets leave by a NIC, to whichever neighbour leads on.
+#[inline(always)]
+pub fn out_of<A>(flow: &mut Flow<A>, ifindex: u32) {
+    flow.out_ifindex = ifindex;
+    flow.via = Via::Neighbour as u8;
+    flow.dst_mac = Mac::default();
+    flow.src_mac = Mac::default();
+}

@@ -1,0 +1,94 @@
+//! Giving a packet other addresses and ports.
+
+use caracal_abi::{Be16, Translation};
+use caracal_logic::{Kind, Packet, headers, sctp};
+
+use crate::{family::KernelFamily, skb::Skb};
+
+/// Offsets of the checksum in a transport header.
+const TCP_CHECKSUM: usize = core::mem::offset_of!(headers::Tcp, checksum);
+const UDP_CHECKSUM: usize = core::mem::offset_of!(headers::Udp, checksum);
+
+// Flags of bpf_l4_csum_replace.
+const PSEUDO_HEADER: u64 = 1 << 4;
+/// No checksum stays none, and one that comes out as zero is written the other way that zero has.
+const NONE_IS_ZERO: u64 = 1 << 5;
+
+/// Whether packets of this kind have ports that can be changed.
+#[inline(always)]
+pub fn has_ports(kind: Kind) -> bool {
+    matches!(kind, Kind::Tcp | Kind::Udp | Kind::Sctp)
+}
+
+/// Rewrites addresses, ports and checksums. Pointers into the packet are void afterwards.
+///
+/// Whether the transport checksum is there already or the NIC's to compute only the kernel knows, so it is the one that
+/// changes it.
+#[inline(always)]
+pub fn translate<F: KernelFamily>(
+    skb: &Skb<'_>,
+    packet: &Packet<F::Addr>,
+    translation: &Translation<F::Addr>,
+) -> Option<()> {
+    F::readdress(skb, packet.l3, translation)?;
+    match packet.kind {
+        Kind::Tcp => {
+            write_ports(skb, packet.l4, translation.sport, translation.dport)?;
+            checksums::<F>(skb, packet.l4 + TCP_CHECKSUM, 0, translation)
+        }
+        Kind::Udp => {
+            write_ports(skb, packet.l4, translation.sport, translation.dport)?;
+            checksums::<F>(skb, packet.l4 + UDP_CHECKSUM, NONE_IS_ZERO, translation)
+        }
+        Kind::Sctp => sctp_ports(skb, packet, translation),
+        _ => Some(()),
+    }
+}
+
+#[inline(always)]
+fn write_ports(skb: &Skb<'_>, l4: usize, sport: Be16, dport: Be16) -> Option<()> {
+    let ports: *mut headers::Ports = skb.writable(l4)?;
+    // SAFETY: `writable` has checked that both are inside the packet.
+    let ports = unsafe { &mut *ports };
+    ports.src = sport;
+    ports.dst = dport;
+    Some(())
+}
+
+#[inline(always)]
+fn checksums<F: KernelFamily>(skb: &Skb<'_>, at: usize, flags: u64, translation: &Translation<F::Addr>) -> Option<()> {
+    skb.change_l4_checksum(at, translation.address_change, flags | PSEUDO_HEADER | F::CHECKSUM_FLAGS)?;
+    if translation.port_change != 0 {
+        skb.change_l4_checksum(at, translation.port_change, flags)?;
+    }
+    Some(())
+}
+
+/// SCTP's checksum knows no addresses. Zero stands for one that is the NIC's to compute.
+#[inline(always)]
+fn sctp_ports<A>(skb: &Skb<'_>, packet: &Packet<A>, translation: &Translation<A>) -> Option<()> {
+    let header: *mut headers::Sctp = skb.writable(packet.l4)?;
+    // SAFETY: `writable` has checked that the whole header is inside the packet.
+    let header = unsafe { &mut *header };
+    let change = sctp::word(header.ports.src, header.ports.dst) ^ sctp::word(translation.sport, translation.dport);
+    header.ports.src = translation.sport;
+    header.ports.dst = translation.dport;
+    let checksum = header.checksum.get();
+    if change != 0 && checksum != 0 {
+        #[expect(clippy::cast_possible_truncation, reason = "headers are short")]
+        let len = packet.l3_len - (packet.l4 - packet.l3) as u32;
+        // The one number in the protocol that goes over the wire lowest byte first.
+        let change = sctp_checksum_change(change, len).swap_bytes();
+        let header: *mut headers::Sctp = skb.writable(packet.l4)?;
+        // SAFETY: the same.
+        unsafe { (*header).checksum = caracal_abi::Be32::new(checksum ^ change) };
+    }
+    Some(())
+}
+
+/// A global function to the verifier, which looks at its loops once, whoever calls it and with whatever numbers.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sctp_checksum_change(word_change: u32, len: u32) -> u32 {
+    sctp::checksum_change(word_change, len)
+}
