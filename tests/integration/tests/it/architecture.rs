@@ -23,6 +23,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("tests/lab", &[]),
     ("tests/harness", &["datapath", "ebpf/abi", "ebpf/builder"]),
     ("tests/integration", &["conflist", "datapath", "ebpf/abi", "tests/harness", "tests/lab"]),
+    ("tests/stress", &["datapath", "tests/lab"]),
     ("tests/demo", &["tests/integration", "tests/lab"]),
 ];
 /// Not in the table: it may measure everything.
