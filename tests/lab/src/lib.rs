@@ -69,7 +69,7 @@ pub use self::{
     node::Node,
     pod::{Pod, PodOptions},
     process::{Command, Process},
-    root::require_root,
+    root::{require_root, skip},
     site::Site,
     spec::{LanKind, NodeSpec},
     traffic::{Ping, PingError, Pong},

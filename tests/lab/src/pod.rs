@@ -24,6 +24,8 @@ use crate::{
 pub struct PodOptions {
     /// Its Kubernetes namespace.
     pub namespace: String,
+    /// The container's id, instead of one that begins with the pod's name.
+    pub container_id: Option<String>,
     /// The interface that plugins shall make.
     pub ifname: String,
     /// More `CNI_ARGS`.
@@ -38,6 +40,7 @@ impl Default for PodOptions {
     fn default() -> Self {
         Self {
             namespace: "default".to_owned(),
+            container_id: None,
             ifname: "eth0".to_owned(),
             args: Vec::new(),
             capabilities: Map::new(),
@@ -154,7 +157,8 @@ impl Site for Pod {
 /// Names the container anew each time, as runtimes do: a pod that is made again is another sandbox.
 fn attachment(name: &str, options: &PodOptions) -> Attachment {
     static NEXT: AtomicU32 = AtomicU32::new(1);
-    let container_id = format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let new = || format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let container_id = options.container_id.clone().unwrap_or_else(new);
     let mut args: Vec<(String, String)> = [
         ("IgnoreUnknown", "1"),
         ("K8S_POD_NAMESPACE", &options.namespace),

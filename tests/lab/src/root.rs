@@ -17,17 +17,28 @@ pub fn require_root() -> bool {
     if nix::unistd::geteuid().is_root() {
         return true;
     }
-    let test = std::thread::current().name().unwrap_or("a test").to_owned();
     assert!(
         env::var_os("CARACAL_SKIP_ROOT").is_some_and(|value| value == "1"),
-        "{test} makes network namespaces, which needs root: run it as root, or skip it with CARACAL_SKIP_ROOT=1"
+        "{} makes network namespaces, which needs root: run it as root, or skip it with CARACAL_SKIP_ROOT=1",
+        test_name()
     );
-    // `make test` lists at its end what is in this file.
+    skip("needs root");
+    false
+}
+
+/// Says that the calling test does not run, and why: in the file that `CARACAL_SKIPPED` names, whose content `make test`
+/// shows at its end, and on standard error.
+pub fn skip(reason: &str) {
+    let test = test_name();
     if let Some(list) = env::var_os("CARACAL_SKIPPED") {
         let list = File::options().append(true).create(true).open(list);
-        let _ = list.and_then(|mut list| writeln!(list, "{test}: needs root"));
+        let _ = list.and_then(|mut list| writeln!(list, "{test}: {reason}"));
     }
     // Not `eprintln!`: the test harness swallows that of tests that pass, and nobody could count these.
-    let _ = writeln!(io::stderr(), "SKIPPED: {test} needs root");
-    false
+    let _ = writeln!(io::stderr(), "SKIPPED: {test}: {reason}");
+}
+
+/// Test harnesses name the thread of a test after it.
+fn test_name() -> String {
+    std::thread::current().name().unwrap_or("a test").to_owned()
 }

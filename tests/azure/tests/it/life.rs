@@ -1,0 +1,89 @@
+//! The whole life of pods, on each of Azure's networks.
+
+use caracal_lab::{Pod, Site};
+use serde_json::{Value, json};
+
+use crate::{
+    aks::{Aks, Mode, host_end, talk},
+    vendor::Vendor,
+};
+
+with_both!(overlay, dual_stack, swift);
+
+fn overlay(vendor: &Vendor) {
+    live(vendor, Mode::Overlay);
+}
+
+fn dual_stack(vendor: &Vendor) {
+    live(vendor, Mode::DualStack);
+}
+
+fn swift(vendor: &Vendor) {
+    live(vendor, Mode::Swift);
+}
+
+/// Two pods on one node and one on another get Azure's addresses and our programs, and reach each other.
+fn live(vendor: &Vendor, mode: Mode) {
+    let aks = Aks::start(vendor, mode, 2);
+    let pods = [("n1", "a"), ("n1", "b"), ("n2", "c")].map(|(node, name)| aks.pod(node, name));
+    for pod in &pods {
+        is_azures(&aks, mode, pod);
+        is_guarded(&aks, pod);
+    }
+    let [a, b, c] = &pods;
+    for (from, to) in [(a, b), (b, a), (a, c), (c, b)] {
+        talk(from, to);
+    }
+    let flows = aks.ctl("n1", "flows");
+    let is_direct = |flow: &Value| flow["source"] == *a.ip4().to_string() && flow["via"] == "peer";
+    assert!(flows.as_array().unwrap().iter().any(is_direct), "past the host's stack: {flows}");
+    for pod in pods {
+        pod.delete().unwrap();
+    }
+    for node in ["n1", "n2"] {
+        assert_eq!(aks.remains(node), [] as [String; 0], "{node}");
+    }
+    aks.end();
+}
+
+/// Address and result are Azure's, and nobody after it has changed the result.
+fn is_azures(aks: &Aks, mode: Mode, pod: &Pod) {
+    let held = aks.held(pod.node().label());
+    let of_pod: Vec<_> = held.iter().filter(|(_, holder)| holder.pod == pod.name()).map(|(ip, _)| *ip).collect();
+    assert_eq!(of_pod, pod.addresses());
+    let (mut ips, mut routes) = (Vec::new(), Vec::new());
+    for ip in pod.addresses() {
+        let (version, prefix, default, gateway) = match (ip.is_ipv4(), mode) {
+            (true, Mode::Swift) => ("4", 16, "0.0.0.0/0", "10.244.0.1"),
+            (true, _) => ("4", 16, "0.0.0.0/0", "169.254.1.1"),
+            (false, _) => ("6", 64, "::/0", "fe80::1234:5678:9abc"),
+        };
+        ips.push(json!({"version": version, "address": format!("{ip}/{prefix}"), "gateway": gateway}));
+        routes.push(json!({"dst": default, "gw": gateway}));
+    }
+    let expected =
+        json!({"cniVersion": "0.3.0", "interfaces": [{"name": "eth0"}], "ips": ips, "routes": routes, "dns": {}});
+    for run in pod.runs() {
+        let result: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(result, expected, "result of {}", run.plugin);
+    }
+    assert_eq!(pod.runs().last().unwrap().plugin, "caracal");
+}
+
+/// Our programs are on Azure's link.
+fn is_guarded(aks: &Aks, pod: &Pod) {
+    let node = pod.node();
+    let (index, name) = host_end(pod);
+    let hash = node.command("sha1sum").stdin(format!("default.{}", pod.name())).run().unwrap();
+    assert_eq!(name, format!("azv{}", &hash[..11]));
+    let guarded = aks.guarded(node.label());
+    for ip in pod.addresses() {
+        assert_eq!(guarded.get(ip), Some(&index), "{guarded:?}");
+    }
+    let pinned = |kind: &str, pin: &str| -> Value {
+        let pin = format!("/sys/fs/bpf/caracal/v1/{pin}");
+        serde_json::from_str(&node.run("bpftool", ["-j", kind, "show", "pinned", &pin]).unwrap()).unwrap()
+    };
+    let (link, program) = (pinned("link", &format!("links/from_pod-{index}")), pinned("prog", "progs/from_pod"));
+    assert_eq!(link["prog_id"], program["id"], "{link}");
+}
