@@ -78,7 +78,7 @@ impl Service {
     }
 
     fn request(&mut self, interface: &str, body: &Value) -> Value {
-        let pod = body["orchestratorContext"]["PodName"].as_str().unwrap_or_default();
+        let pod = body["orchestratorContext"]["podName"].as_str().unwrap_or_default();
         let holder = Holder { interface: interface.to_owned(), pod: pod.to_owned() };
         let given: Option<Vec<IpAddr>> =
             (0..self.config.first.len()).map(|family| self.take(family, &holder)).collect();
@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn ask(service: &mut Service, path: &str, interface: &str) -> Value {
-        let body = json!({"podInterfaceID": interface, "orchestratorContext": {"PodName": "p", "PodNamespace": "n"}});
+        let body = json!({"podInterfaceID": interface, "orchestratorContext": {"podName": "p", "podNamespace": "n"}});
         service.answer("POST", path, &body).unwrap()
     }
 

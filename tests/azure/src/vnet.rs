@@ -65,7 +65,7 @@ fn add(call: &Call) -> Result<Value> {
         state.add(endpoint)
     });
     if let Err(error) = made {
-        release(call)?;
+        release(call, None)?;
         return Err(error);
     }
     Ok(result(call, &infos))
@@ -75,7 +75,7 @@ fn del(call: &Call) -> Result<()> {
     let mut state = State::lock()?;
     let Some(endpoint) = state.of_container(&call.container_id) else {
         // A node that was started again has no state, and yet there may be an address.
-        return release(call);
+        return release(call, None);
     };
     // The link goes with the pod's namespace.
     for command in wiring::unroute(&endpoint) {
@@ -83,8 +83,8 @@ fn del(call: &Call) -> Result<()> {
             eprintln!("{error:#}");
         }
     }
-    for _ in &endpoint.addresses {
-        release(call)?;
+    for address in &endpoint.addresses {
+        release(call, Some(*address))?;
     }
     state.remove(&endpoint)
 }
@@ -100,7 +100,7 @@ struct Info {
 }
 
 fn request(call: &Call) -> Result<Vec<Info>> {
-    let answer = http::request(cns::ADDRESS, "POST", cns::REQUEST, &call.ip_configs());
+    let answer = http::request(cns::ADDRESS, "POST", cns::REQUEST, &call.ip_configs(None));
     let answer = answer.context("Failed to get IP address from CNS")?;
     let code = &answer["response"]["ReturnCode"];
     ensure!(*code == 0, "Failed to get IP address from CNS: {code} {}", answer["response"]["Message"]);
@@ -125,8 +125,9 @@ fn parse<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(t
     text.as_str().context("a string is missing")?.parse().with_context(|| text.to_string())
 }
 
-fn release(call: &Call) -> Result<()> {
-    match http::request(cns::ADDRESS, "POST", cns::RELEASE, &call.ip_configs()) {
+/// Gives an address back, or all that the container has.
+fn release(call: &Call, address: Option<IpAddr>) -> Result<()> {
+    match http::request(cns::ADDRESS, "POST", cns::RELEASE, &call.ip_configs(address)) {
         Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => {
             let file = Path::new(RELEASE_LATER).join(&call.container_id);
             fs::create_dir_all(RELEASE_LATER)

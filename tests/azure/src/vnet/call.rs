@@ -1,6 +1,6 @@
 //! What the plugin is called with.
 
-use std::{env, io};
+use std::{env, io, net::IpAddr};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
@@ -66,12 +66,12 @@ impl Call {
     }
 
     /// What it says to the address service about it.
-    pub(super) fn ip_configs(&self) -> Value {
+    pub(super) fn ip_configs(&self, address: Option<IpAddr>) -> Value {
         json!({
-            "desiredIPAddresses": null,
+            "desiredIPAddresses": address.map(|address| [address]),
             "podInterfaceID": self.endpoint_id(),
             "infraContainerID": self.container_id,
-            "orchestratorContext": {"PodName": self.pod, "PodNamespace": self.namespace},
+            "orchestratorContext": {"podName": self.pod, "podNamespace": self.namespace},
             "ifname": "",
         })
     }

@@ -89,8 +89,10 @@ impl Wiring {
     /// Makes it all; what an earlier pod of the name left is deleted first.
     pub(super) fn apply(&self) -> Result<()> {
         let Self { host_ifname, netns, .. } = self;
-        if fs::exists(format!("/sys/class/net/{host_ifname}"))? {
-            ip(None, &self.before)?;
+        let is_there = || fs::exists(format!("/sys/class/net/{host_ifname}"));
+        if is_there()? {
+            // It may go just now, with its pod's namespace.
+            ip(None, &self.before).or_else(|error| if is_there()? { Err(error) } else { Ok(()) })?;
         }
         ip(None, &self.host)?;
         let made = self.finish();

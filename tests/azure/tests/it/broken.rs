@@ -2,11 +2,13 @@
 //! not asked: the address stays taken until the binary is back. That is why an installer takes our entry out of the
 //! list first and leaves the binary for as long as there are pods.
 
-use caracal_lab::{Node, Site, cni::Error};
+use std::time::Duration;
+
+use caracal_lab::{Node, Site, cni::Error, wait_until};
 use serde_json::json;
 
 use crate::{
-    aks::{Aks, Mode, conflist, options},
+    aks::{Aks, Mode, conflist, host_end, options, talk},
     vendor::Vendor,
 };
 
@@ -75,16 +77,31 @@ fn a_binary_that_is_gone_holds_the_address_until_it_is_back(vendor: &Vendor) {
     aks.end();
 }
 
-/// As an installer leaves a node: first the entry goes, then whatever else. What was ours to undo goes with the link.
+/// As an installer leaves a node, or whoever repairs Azure's file: first the entry goes, then whatever else. What was ours
+/// to undo is the agent's: the next pod with the address can be reached.
 fn an_entry_that_is_gone_holds_nothing(vendor: &Vendor) {
-    let aks = Aks::start(vendor, Mode::Overlay, 1);
-    let node = aks.node("n1");
-    let pod = aks.pod("n1", "a");
-    let mut vendors = conflist(Mode::Overlay);
+    let mut aks = Aks::start(vendor, Mode::DualStack, 1);
+    let [a, b] = ["a", "b"].map(|name| aks.pod("n1", name));
+    let mut vendors = conflist(Mode::DualStack);
     vendors["plugins"].as_array_mut().unwrap().pop();
+    let node = aks.node("n1").clone();
     node.set_conflist(&vendors).unwrap();
     node.run("rm", [BINARY]).unwrap();
-    node.cni().del(&node.cni().network().unwrap(), pod.attachment()).unwrap();
-    assert_eq!(aks.held("n1").len(), 0);
+    let (_, link) = host_end(&a);
+    node.cni().del(&node.cni().network().unwrap(), a.attachment()).unwrap();
+    assert!(aks.held("n1").values().all(|holder| holder.pod == "b"));
+    let of_a = a.addresses().to_owned();
+    drop(a);
+    node.machine().remove_netns("a").unwrap();
+    let is_gone = || node.run("ip", ["link", "show", &link]).is_err();
+    wait_until("the link to go with its namespace", Duration::from_secs(10), is_gone).unwrap();
+
+    let c = aks.pod("n1", "c");
+    assert_eq!(c.addresses(), of_a);
+    aks.kill_agent("n1");
+    aks.start_agent("n1");
+    assert!(aks.guarded("n1").keys().all(|ip| b.addresses().contains(ip)), "{:?}", aks.guarded("n1"));
+    talk(&b, &c);
+    drop(node);
     aks.end();
 }
