@@ -11,8 +11,10 @@ use nix::{errno::Errno, net::if_::if_nametoindex};
 
 use crate::{Error, Link, Socket, link_delete, netns::Netns, sys::Child};
 
-/// How long to wait between two looks.
+/// How long to wait between two looks: at first, and at most. Dozens may wait for their turn at once, and while they look
+/// whoever has the turn cannot work.
 const LOOK_AGAIN: Duration = Duration::from_micros(100);
+const LOOK_LATER: Duration = Duration::from_millis(5);
 
 /// The other end of a veth, which goes with the link: its namespace and its name there.
 #[derive(Clone, Copy, Debug)]
@@ -28,12 +30,13 @@ pub struct OtherEnd<'a> {
 pub fn delete(link: &Link, other_end: Option<OtherEnd<'_>>) -> Result<(), Error> {
     let what = || format!("deleting link {}", link.name);
     let child = Child::start(|| request(link.index)).map_err(Error::new(what()))?;
+    let mut pause = LOOK_AGAIN;
     loop {
         if !is_visible(link) && !other_end.is_some_and(|end| end.is_visible()) {
             return Ok(());
         }
         match child.outcome() {
-            None => wait(),
+            None => wait(&mut pause),
             Some(Err(e)) if e.raw_os_error() != Some(Errno::ENODEV as i32) => return Err(Error::new(what())(e)),
             Some(_) => return Ok(()),
         }
@@ -57,6 +60,7 @@ impl OtherEnd<'_> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the kernel does not tell when")]
-fn wait() {
-    thread::sleep(LOOK_AGAIN);
+fn wait(pause: &mut Duration) {
+    thread::sleep(*pause);
+    *pause = (*pause * 5 / 4).min(LOOK_LATER);
 }
