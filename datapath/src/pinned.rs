@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fs, net::IpAddr};
 
 use aya::Pod;
 use caracal_abi::{Endpoint, Flow, FlowKey, Ip4, Ip6, Translation, map, program};
+use caracal_netlink::{Socket, link_by_index};
 
 use crate::{
     Error, Root, Table,
@@ -55,9 +56,22 @@ impl Pinned {
         attach::forget_tc(&self.root, program::FROM_POD, ifindex)
     }
 
-    /// Moves every pod to the programs now pinned, and forgets the links of interfaces that are gone. Returns how many
-    /// interfaces are attached, and the errors of those that could not be.
+    /// Forgets the endpoints, and the flows, of interfaces that are gone: of pods that nobody deleted here, because our
+    /// plugin was taken out of a vendor's list while they ran.
+    pub fn forget_gone(&self) -> Result<(), Error> {
+        let mut socket = Socket::open()?;
+        for (addr, Endpoint { ifindex, .. }) in self.endpoints()? {
+            if link_by_index(&mut socket, ifindex)?.is_none() {
+                self.remove_endpoint(addr, ifindex)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves every pod to the programs now pinned, and forgets what is known of interfaces that are gone. Returns how
+    /// many interfaces are attached, and the errors of those that could not be.
     pub fn reattach(&self) -> Result<(usize, Vec<Error>), Error> {
+        self.forget_gone()?;
         let interfaces = self.interfaces()?;
         let results = interfaces.iter().map(|&ifindex| self.attach_pod(ifindex));
         let errors: Vec<Error> = results.filter_map(Result::err).collect();
