@@ -1,6 +1,8 @@
 //! The whole life of pods, on each of Azure's networks.
 
-use caracal_lab::{Pod, Site};
+use std::time::Duration;
+
+use caracal_lab::{Pod, Site, wait_until};
 use serde_json::{Value, json};
 
 use crate::{
@@ -8,7 +10,7 @@ use crate::{
     vendor::Vendor,
 };
 
-with_both!(overlay, dual_stack, swift);
+with_both!(overlay, dual_stack, swift, pods_come_to_reach_each_other_directly);
 
 fn overlay(vendor: &Vendor) {
     live(vendor, Mode::Overlay);
@@ -34,15 +36,27 @@ fn live(vendor: &Vendor, mode: Mode) {
     for (from, to) in [(a, b), (b, a), (a, c), (c, b)] {
         talk(from, to);
     }
-    let flows = aks.ctl("n1", "flows");
-    let is_direct = |flow: &Value| flow["source"] == *a.ip4().to_string() && flow["via"] == "peer";
-    assert!(flows.as_array().unwrap().iter().any(is_direct), "past the host's stack: {flows}");
     for pod in pods {
         pod.delete().unwrap();
     }
     for node in ["n1", "n2"] {
         assert_eq!(aks.remains(node), [] as [String; 0], "{node}");
     }
+    aks.end();
+}
+
+/// A plugin after ours may put queues on Azure's link, so packets begin by the host's stack. Where nobody did, the agent
+/// notices, and from then on packets go past it.
+fn pods_come_to_reach_each_other_directly(vendor: &Vendor) {
+    let aks = Aks::start(vendor, Mode::Overlay, 1);
+    let [a, b] = ["a", "b"].map(|name| aks.pod("n1", name));
+    let is_direct = || {
+        talk(&a, &b);
+        let flows = aks.ctl("n1", "flows");
+        flows.as_array().unwrap().iter().any(|flow| flow["source"] == *a.ip4().to_string() && flow["via"] == "peer")
+    };
+    wait_until("a flow past the host's stack", Duration::from_secs(20), is_direct).unwrap();
+    drop((a, b));
     aks.end();
 }
 
