@@ -49,6 +49,9 @@ debian() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# What needs them says so itself.
+peers() { "$here/install/peers.sh" || say "other projects' programs could not be built; the tests that run them will fail"; }
+
 command -v rustup >/dev/null || { say "rustup is missing: install it from your distribution or from the Rust project, then run make again"; exit 1; }
 mkdir -p "$tools"
 toolchain "$stable" clippy rustfmt
@@ -63,8 +66,12 @@ LLVM_PREFIX=$llvm tool bpf-linker "$BPF_LINKER_VERSION" --no-default-features --
 # What runs for seconds a day need not be optimised for minutes.
 case ${1:-all} in
   build) ;;
-  test) tool cargo-nextest 0.9.151 --debug ;;
+  test)
+    tool cargo-nextest 0.9.151 --debug
+    peers
+    ;;
   all)
+    peers
     tool cargo-nextest 0.9.151 --debug
     tool cargo-deny 0.20.2 --debug
     tool typos-cli 1.52.0 --debug
