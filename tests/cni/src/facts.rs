@@ -22,13 +22,14 @@ pub fn link(site: &impl Site, name: &str) -> Result<Value> {
     Ok(links.filter(|link| link["ifname"] == name).cloned().next().unwrap_or_default())
 }
 
-/// The routes of a table, without those of the kernel's own, as `ip route` writes them.
+/// The routes of a table, without those of the kernel's own, as `ip route` writes them; not who set them.
 pub fn routes(site: &impl Site, family: &str, table: &str) -> Result<Vec<String>> {
     let output = site.command("ip").args([family, "route", "show", "table", table]).output()?;
     // A table that never had a route does not exist.
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
-    Ok(lines.filter(|line| !line.contains("proto kernel")).collect())
+    let others = lines.filter(|line| !line.contains("proto kernel"));
+    Ok(others.map(|line| line.replace(" proto static", "")).collect())
 }
 
 /// The addresses of a result, without their prefixes.

@@ -111,7 +111,7 @@ fn a_second_add_is_an_error_and_keeps_the_first(cell: &Cell) {
 fn a_failed_add_leaves_nothing(cell: &Cell) {
     let list = cell.primary(&[V4, V6]);
     let a = cell.container("a");
-    a.run("ip", ["link", "add", "eth0", "type", "dummy"]).unwrap();
+    a.run("ip", ["link", "add", "eth0", "type", "veth", "peer", "name", "other"]).unwrap();
     cell.failed(cell.try_add(&list, &a), 4, "the container has an interface eth0 already");
     cell.is_clean();
     a.run("ip", ["link", "delete", "eth0"]).unwrap();
@@ -131,9 +131,6 @@ fn two_interfaces_of_one_container(cell: &Cell) {
     let eth1 = eth0.by("eth1");
     let (first, second) = (cell.add(&list, &eth0), cell.add(&list, &eth1));
     assert_ne!(addresses(&first), addresses(&second));
-    for result in [&first, &second] {
-        cell.node().ping(addresses(result)[0]).unwrap();
-    }
     cell.del(&list, &eth0);
     assert_eq!(link(&eth0, "eth0").unwrap(), Value::Null);
     assert_ne!(link(&eth0, "eth1").unwrap(), Value::Null);
