@@ -1,16 +1,16 @@
 //! Where a row of the table meets a version and a runtime.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use anyhow::{Context as _, Result};
 use caracal_lab::{
-    Lab, Node, NodeSpec, Site as _,
+    Lab, Node, NodeSpec, Site as _, bin,
     cni::{Call, Run, Verb},
     require_root,
 };
 use serde_json::{Value, json};
 
-use crate::{Container, Failure, Kind, Runtime, facts};
+use crate::{Container, Failure, Kind, Runtime, facts, peers};
 
 /// The network of every list here.
 pub const NETWORK: &str = "net";
@@ -25,11 +25,22 @@ pub struct Cell {
     lab: Lab,
 }
 
-/// Starts a lab with one node, on which are our plugins and `programs`.
-pub fn start_lab(name: &str, programs: &[String]) -> Result<Lab> {
-    let ours = ["caracal", "caracal-ipam"].map(str::to_owned);
-    let binaries = ours.into_iter().chain(programs.iter().cloned()).collect();
-    Lab::builder(name).with(|spec| spec.binaries = binaries).node(NodeSpec::new("n1")).client("c1").start()
+/// Starts a lab with these nodes and a client, on which are our plugins and the CNI project's.
+pub fn start_lab(name: &str, nodes: &[&str]) -> Result<Lab> {
+    let mut binaries = vec!["caracal".to_owned(), "caracal-ipam".to_owned(), peers::cnitool()?];
+    for plugin in peers::PLUGINS {
+        binaries.push(peers::plugin(plugin)?);
+    }
+    let builder = Lab::builder(name).pod_routes().with(|spec| spec.binaries = binaries).client("c1");
+    nodes.iter().fold(builder, |builder, node| builder.node(NodeSpec::new(node))).start()
+}
+
+/// Loads and pins the data plane on a node; the pins stay.
+pub fn load_data_plane(node: &Node) -> Result<()> {
+    node.run("mkdir", ["-p", "/run/manifests"])?;
+    let agent = node.command(bin("caracal-agent")?).args(["--manifests", "/run/manifests", "--node-name", node.label()]);
+    // Loading programs on a busy machine takes a moment.
+    agent.spawn()?.wait_for_log("following", Duration::from_secs(60))
 }
 
 impl Cell {
@@ -47,8 +58,7 @@ impl Cell {
             "rust_cni" => Kind::RustCni,
             other => panic!("{other} is no runtime"),
         };
-        let started = kind.programs().and_then(|programs| start_lab("cni", &programs));
-        let lab = started.unwrap_or_else(|error| panic!("{error:#}"));
+        let lab = start_lab("cni", &["n1"]).unwrap_or_else(|error| panic!("{error:#}"));
         let version = version.trim_start_matches('v').replace('_', ".");
         let cell = Self { version, kind, runtime: kind.runtime(), lab };
         row(&cell);
@@ -145,6 +155,26 @@ impl Cell {
         all.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let call = Call { plugin: "caracal".to_owned(), env: all, stdin: stdin.as_bytes().to_vec() };
         driver.call(&call).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Loads the data plane on the node.
+    #[track_caller]
+    pub fn load_data_plane(&self) {
+        load_data_plane(self.node()).unwrap_or_else(|error| panic!("{error:#}"));
+    }
+
+    /// The addresses of the pods that the data plane knows.
+    #[must_use]
+    pub fn known_to_the_data_plane(&self) -> Vec<IpAddr> {
+        let pods = || -> Result<Value> {
+            let pods = self.node().command(bin("caracalctl")?).args(["--output", "json", "pods"]).run()?;
+            serde_json::from_str(&pods).context(pods)
+        };
+        let pods = pods().unwrap_or_else(|error| panic!("{error:#}"));
+        let ips = pods.as_array().into_iter().flatten().filter_map(|pod| pod["address"].as_str()?.parse().ok());
+        let mut ips: Vec<IpAddr> = ips.collect();
+        ips.sort_unstable();
+        ips
     }
 
     /// Puts a shell script on the node as a plugin.

@@ -12,7 +12,7 @@ mod rows;
 pub mod runtime;
 
 pub use self::{
-    cell::{Cell, NETWORK, start_lab},
+    cell::{Cell, NETWORK, load_data_plane, start_lab},
     container::Container,
     facts::{addresses, ip, link, routes},
     runtime::{Failure, Kind, Runtime},

@@ -7,6 +7,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 /// Where Debian's containernetworking-plugins are.
 const DEBIAN: &str = "/usr/lib/cni";
 
+/// The CNI project's plugins that are built.
+pub const PLUGINS: [&str; 9] =
+    ["bandwidth", "bridge", "firewall", "host-local", "loopback", "portmap", "ptp", "static", "tuning"];
+
 /// libcni with a command line.
 pub fn cnitool() -> Result<String> {
     program(&format!("cni-{}", version("CNITOOL_VERSION")?), "cnitool")

@@ -2,7 +2,7 @@
 
 /// Makes tests of rows. `add_v4: all, [driver, cnitool];` has the function `add_v4(&Cell)` run as
 /// `add_v4::v0_3_0::driver`, `add_v4::v0_3_0::cnitool`, `add_v4::v0_3_1::driver` and so on. Versions are `all`,
-/// `since_0_4_0` or `since_1_1_0`.
+/// `up_to_1_0_0`, `since_0_4_0` or `since_1_1_0`.
 #[macro_export]
 macro_rules! rows {
     ($($row:ident: $versions:ident, $runtimes:tt;)*) => {
@@ -10,6 +10,9 @@ macro_rules! rows {
     };
     (@all $row:ident $runtimes:tt) => {
         $crate::rows!(@each [v0_3_0 v0_3_1 v0_4_0 v1_0_0 v1_1_0] $row $runtimes);
+    };
+    (@up_to_1_0_0 $row:ident $runtimes:tt) => {
+        $crate::rows!(@each [v0_3_0 v0_3_1 v0_4_0 v1_0_0] $row $runtimes);
     };
     (@since_0_4_0 $row:ident $runtimes:tt) => {
         $crate::rows!(@each [v0_4_0 v1_0_0 v1_1_0] $row $runtimes);

@@ -74,14 +74,6 @@ impl Kind {
             Self::RustCni => Box::new(RustCni),
         }
     }
-
-    /// The programs that it is, which its node must show.
-    pub fn programs(self) -> anyhow::Result<Vec<String>> {
-        Ok(match self {
-            Self::Driver | Self::RustCni => Vec::new(),
-            Self::Cnitool => vec![crate::peers::cnitool()?],
-        })
-    }
 }
 
 /// Something that is wrong with the test or the machine, not with a plugin.

@@ -1,7 +1,7 @@
 //! The `rust-cni` crate, behind `src/bin/rust-cni-runtime.rs`: it sets its own environment to what a plugin shall see,
 //! so each call is a process.
 
-use caracal_lab::{Node, Site as _, bin};
+use caracal_lab::{Node, Site as _, bin, cni::PluginError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -68,7 +68,9 @@ fn run(node: &Node, verb: &str, list: &Value, container: &Container) -> Result<V
         return serde_json::from_str(&stdout).map_err(|error| broken(&anyhow::Error::new(error).context(stdout.into_owned())));
     }
     // It passes on what the plugin printed, with words of its own around it.
-    let said = stderr.find('{').and_then(|at| serde_json::Deserializer::from_str(&stderr[at..]).into_iter().next()?.ok());
-    let code = said.and_then(|said: Value| u32::try_from(said["code"].as_u64()?).ok());
-    Err(Failure { code, text: format!("rust-cni {verb}: {}", stderr.trim()) })
+    let printed = stderr.find('{').and_then(|at| stderr.get(at..)).unwrap_or_default();
+    match serde_json::Deserializer::from_str(printed).into_iter::<PluginError>().next() {
+        Some(Ok(error)) => Err(Failure { code: Some(error.code), text: format!("rust-cni {verb}: {error}") }),
+        _ => Err(Failure { code: None, text: format!("rust-cni {verb}: {}", stderr.trim()) }),
+    }
 }

@@ -9,6 +9,8 @@
 
 mod addresses;
 mod calls;
+mod foreign;
+mod host_ports;
 mod kernel;
 mod mistakes;
 mod primary;

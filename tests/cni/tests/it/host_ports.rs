@@ -1,0 +1,1 @@
+//! portmap after our plugin: from everywhere to a container by a port of its node, and nothing after DEL.
