@@ -193,7 +193,7 @@ impl Cell {
             let links = facts::ip(self.node(), "link show")?;
             let names = links.as_array().into_iter().flatten().filter_map(|link| link["ifname"].as_str());
             let mut remains: Vec<String> =
-                names.filter(|name| !matches!(*name, "lo" | "eth0" | "cni0")).map(str::to_owned).collect();
+                names.filter(|name| !matches!(*name, "lo" | "eth0" | "cni0" | "cni1")).map(str::to_owned).collect();
             let files = "cd /run/caracal 2>/dev/null || exit 0; find ipam endpoints -type f 2>/dev/null; \
                          cd /var/lib/cni && find networks -type f 2>/dev/null | grep -v /lock; exit 0";
             let files = self.node().run("sh", ["-c", files]).context("listing state files")?;
