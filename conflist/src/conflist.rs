@@ -3,7 +3,9 @@
 use std::{fmt, path::PathBuf};
 
 use ipnetwork::IpNetwork;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+
+use crate::BINARY;
 
 /// Which versions of the specification a list is offered in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub struct Conflist {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     cni_versions: &'static [&'static str],
     name: String,
-    plugins: Vec<Plugin>,
+    plugins: Vec<Entry>,
 }
 
 /// Our plugin's configuration.
@@ -36,8 +38,8 @@ pub struct Plugin {
     #[serde(rename = "type")]
     pub binary: &'static str,
     /// What the runtime may pass on from a pod.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub capabilities: Option<Capabilities>,
+    #[serde(skip_serializing_if = "Capabilities::is_empty")]
+    pub capabilities: Capabilities,
     /// Whether a pod may start without the data plane.
     pub policy: Policy,
     /// The pods' MTU; that of the default route if not given.
@@ -57,14 +59,41 @@ pub struct Plugin {
     pub ipam: Option<Ipam>,
 }
 
-/// What the runtime may pass on from a pod; a capability that is not declared does not reach the plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Capabilities {
-    /// Ranges to take addresses from.
-    pub ip_ranges: bool,
-    /// Addresses to have.
-    pub ips: bool,
+/// What the runtime may pass on from a pod, by name; a capability that is not declared does not reach the plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities(pub &'static [&'static str]);
+
+impl Serialize for Capabilities {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|name| (name, true)))
+    }
+}
+
+impl Capabilities {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// One plugin of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Entry {
+    /// Ours.
+    Ours(Plugin),
+    /// Another project's, which needs no more settings than these.
+    Companion(Companion),
+}
+
+/// A plugin of the CNI project behind ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Companion {
+    /// Name of the binary.
+    #[serde(rename = "type")]
+    pub binary: &'static str,
+    /// What the runtime may pass on from a pod.
+    #[serde(skip_serializing_if = "Capabilities::is_empty")]
+    pub capabilities: Capabilities,
 }
 
 /// Whether a pod may start without the data plane.
@@ -95,10 +124,27 @@ pub struct Range {
     pub subnet: IpNetwork,
 }
 
+impl Plugin {
+    /// With the usual settings, and addresses given by another plugin.
+    #[must_use]
+    pub fn new(capabilities: &'static [&'static str]) -> Self {
+        Self {
+            binary: BINARY,
+            capabilities: Capabilities(capabilities),
+            policy: Policy::default(),
+            mtu: None,
+            bpffs: None,
+            run_dir: None,
+            log_level: None,
+            ipam: None,
+        }
+    }
+}
+
 impl Conflist {
     /// A network of these plugins.
     #[must_use]
-    pub fn new(version: CniVersion, name: impl Into<String>, plugins: Vec<Plugin>) -> Self {
+    pub fn new(version: CniVersion, name: impl Into<String>, plugins: Vec<Entry>) -> Self {
         // A runtime that does not know the list of versions goes by the single one.
         let (cni_version, cni_versions): (_, &[_]) = match version {
             CniVersion::V1_0_0 => ("1.0.0", &[]),

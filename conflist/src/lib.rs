@@ -5,12 +5,14 @@
 
 #![forbid(unsafe_code)]
 
+mod azure;
 mod chained;
 mod conflist;
 mod primary;
 
-pub use chained::{AZURE_TRANSPARENT, ChainedOptions, InvalidList, chained};
-pub use conflist::{Capabilities, CniVersion, Conflist, Ipam, Plugin, Policy, Range};
+pub use azure::{AZURE, VendorList};
+pub use chained::{ChainedOptions, InvalidList, chained};
+pub use conflist::{Capabilities, CniVersion, Companion, Conflist, Entry, Ipam, Plugin, Policy, Range};
 pub use primary::{PrimaryOptions, primary};
 
 /// Name of our plugin's binary.

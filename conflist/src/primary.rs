@@ -4,7 +4,16 @@ use std::path::PathBuf;
 
 use ipnetwork::IpNetwork;
 
-use crate::{BINARY, Capabilities, CniVersion, Conflist, Ipam, Plugin, Policy, Range};
+use crate::{Capabilities, CniVersion, Companion, Conflist, Entry, Ipam, Plugin, Policy, Range};
+
+/// What our plugin serves of what a runtime may pass on.
+const CAPABILITIES: &[&str] = &["ipRanges", "ips"];
+
+/// Plugins for what ours does not do: ports of the host, and whatever tuning an administrator adds.
+const COMPANIONS: [Companion; 2] = [
+    Companion { binary: "portmap", capabilities: Capabilities(&["portMappings"]) },
+    Companion { binary: "tuning", capabilities: Capabilities(&[]) },
+];
 
 /// What differs from node to node.
 #[derive(Clone, Debug)]
@@ -25,6 +34,8 @@ pub struct PrimaryOptions {
     pub run_dir: Option<PathBuf>,
     /// How much is logged, if not warnings.
     pub log_level: Option<String>,
+    /// Whether portmap and tuning come after us.
+    pub companions: bool,
 }
 
 impl PrimaryOptions {
@@ -40,6 +51,7 @@ impl PrimaryOptions {
             bpffs: None,
             run_dir: None,
             log_level: None,
+            companions: false,
         }
     }
 }
@@ -47,27 +59,19 @@ impl PrimaryOptions {
 /// The network in which Caracal gives pods their interfaces and addresses.
 #[must_use]
 pub fn primary(options: &PrimaryOptions) -> Conflist {
-    let PrimaryOptions { network, subnets, version, policy, mtu, bpffs, run_dir, log_level } = options.clone();
-    let plugin = Plugin {
-        binary: BINARY,
-        capabilities: Some(Capabilities { ip_ranges: true, ips: true }),
-        policy,
-        mtu,
-        bpffs,
-        run_dir,
-        log_level,
-        ipam: Some(Ipam {
-            kind: "caracal-ipam",
-            ranges: subnets.into_iter().map(|subnet| vec![Range { subnet }]).collect(),
-        }),
-    };
-    Conflist::new(version, network, vec![plugin])
+    let PrimaryOptions { network, subnets, version, policy, mtu, bpffs, run_dir, log_level, companions } =
+        options.clone();
+    let ranges = subnets.into_iter().map(|subnet| vec![Range { subnet }]).collect();
+    let ipam = Some(Ipam { kind: "caracal-ipam", ranges });
+    let ours = Plugin { policy, mtu, bpffs, run_dir, log_level, ipam, ..Plugin::new(CAPABILITIES) };
+    let companions = COMPANIONS.into_iter().filter(|_| companions).map(Entry::Companion);
+    Conflist::new(version, network, [Entry::Ours(ours)].into_iter().chain(companions).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use caracal_ipam::{Config, json::Node};
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -159,6 +163,16 @@ mod tests {
             ..PrimaryOptions::new("pods", subnets(&["10.244.1.0/24", "fd00:244:1::/64"]))
         };
         assert_eq!(primary(&options).to_json(), DUAL_STACK);
+    }
+
+    #[test]
+    fn with_companions() {
+        let options =
+            PrimaryOptions { companions: true, ..PrimaryOptions::new("pods", subnets(&["10.244.1.0/24"])) };
+        let list: Value = serde_json::from_str(&primary(&options).to_json()).unwrap();
+        assert_eq!(list["plugins"][1], json!({"type": "portmap", "capabilities": {"portMappings": true}}));
+        assert_eq!(list["plugins"][2], json!({"type": "tuning"}));
+        assert_eq!(list["plugins"].as_array().unwrap().len(), 3);
     }
 
     #[test]

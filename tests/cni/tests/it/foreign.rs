@@ -14,7 +14,7 @@ rows! {
     debians_ptp_then_ours: up_to_1_0_0, [driver, cnitool];
     ptp_bandwidth_then_ours: all, [driver, cnitool];
     ptp_then_ours_twice: all, [driver, cnitool, rust_cni];
-    ptp_firewall_then_ours: all, [driver];
+    ptp_firewall_then_ours: since_0_4_0, [driver];
     ours_then_bandwidth: all, [driver, cnitool];
     ours_then_tuning: all, [driver, cnitool];
     ours_then_portmap_and_tuning: all, [driver];
@@ -128,8 +128,8 @@ fn debians_ptp_then_ours(cell: &Cell) {
 
 /// A limited rate of a million bits towards the container and as much from it.
 fn limits() -> Value {
-    let rates = json!({"ingressRate": 1_000_000, "ingressBurst": 400_000, "egressRate": 1_000_000, "egressBurst": 400_000});
-    json!({"type": "bandwidth", "capabilities": {"bandwidth": true}, "bandwidth": rates})
+    json!({"type": "bandwidth", "ingressRate": 1_000_000, "ingressBurst": 400_000, "egressRate": 1_000_000,
+        "egressBurst": 400_000})
 }
 
 /// Names of links of the node with a token bucket of that rate at their root.
@@ -209,7 +209,7 @@ fn host_local_under_ours(cell: &Cell) {
 /// It has one address for all, so one container at a time.
 fn static_under_ours(cell: &Cell) {
     cell.load_data_plane();
-    let fixed = json!({"type": "static", "addresses": [{"address": "10.1.0.10/24", "gateway": "10.1.0.1"}],
+    let fixed = json!({"type": "static", "addresses": [{"address": "10.1.0.10/24"}],
         "routes": [{"dst": "10.96.0.0/12"}], "dns": {"nameservers": ["192.0.2.53"]}});
     let list = cell.list(&[json!({"type": "caracal", "policy": "required", "ipam": fixed})]);
     for name in ["a", "b"] {

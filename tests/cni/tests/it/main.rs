@@ -9,6 +9,7 @@
 
 mod addresses;
 mod calls;
+mod conflists;
 mod foreign;
 mod host_ports;
 mod kernel;
