@@ -3,7 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 packages=(--workspace --exclude caracal-ebpf --exclude caracal-test-ebpf)
-rooted='package(caracal-integration) + package(caracal-lab) + ((package(caracal-azure) + package(caracal-cni-plugin) + package(caracal-stress)) & kind(test))'
+rooted='package(caracal-integration) + package(caracal-lab) + package(caracal-cni-suite)
+  + ((package(caracal-azure) + package(caracal-cni-plugin) + package(caracal-stress)) & kind(test))'
 # Tests that cannot run append a line with the reason to this file.
 CARACAL_SKIPPED=$(mktemp)
 export CARACAL_SKIPPED

@@ -167,8 +167,7 @@ mod tests {
 
     #[test]
     fn with_companions() {
-        let options =
-            PrimaryOptions { companions: true, ..PrimaryOptions::new("pods", subnets(&["10.244.1.0/24"])) };
+        let options = PrimaryOptions { companions: true, ..PrimaryOptions::new("pods", subnets(&["10.244.1.0/24"])) };
         let list: Value = serde_json::from_str(&primary(&options).to_json()).unwrap();
         assert_eq!(list["plugins"][1], json!({"type": "portmap", "capabilities": {"portMappings": true}}));
         assert_eq!(list["plugins"][2], json!({"type": "tuning"}));

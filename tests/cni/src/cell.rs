@@ -38,7 +38,8 @@ pub fn start_lab(name: &str, nodes: &[&str]) -> Result<Lab> {
 /// Loads and pins the data plane on a node; the pins stay.
 pub fn load_data_plane(node: &Node) -> Result<()> {
     node.run("mkdir", ["-p", "/run/manifests"])?;
-    let agent = node.command(bin("caracal-agent")?).args(["--manifests", "/run/manifests", "--node-name", node.label()]);
+    let agent =
+        node.command(bin("caracal-agent")?).args(["--manifests", "/run/manifests", "--node-name", node.label()]);
     // Loading programs on a busy machine takes a moment.
     agent.spawn()?.wait_for_log("following", Duration::from_secs(60))
 }
@@ -91,12 +92,14 @@ impl Cell {
     }
 
     /// A container on the node.
+    #[must_use]
     pub fn container(&self, name: &str) -> Container {
         Container::new(self.node(), name).unwrap_or_else(|error| panic!("{error:#}"))
     }
 
     /// ADD that must succeed: its result.
     #[track_caller]
+    #[expect(clippy::must_use_candidate, reason = "most rows only want it to succeed")]
     pub fn add(&self, list: &Value, container: &Container) -> Value {
         self.try_add(list, container).unwrap_or_else(|failure| panic!("{failure}"))
     }
@@ -110,6 +113,14 @@ impl Cell {
     #[track_caller]
     pub fn del(&self, list: &Value, container: &Container) {
         self.try_del(list, container).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+
+    /// DEL of each, that must succeed.
+    #[track_caller]
+    pub fn del_all(&self, list: &Value, containers: &[Container]) {
+        for container in containers {
+            self.del(list, container);
+        }
     }
 
     /// DEL.
@@ -148,6 +159,7 @@ impl Cell {
     /// One call of a plugin with exactly this, whoever the runtime is: for what no runtime would say. A variable that is
     /// given no value is not set.
     #[track_caller]
+    #[must_use]
     pub fn call(&self, verb: &str, env: &[(&str, &str)], stdin: &str) -> Run {
         let driver = self.node().cni();
         let mut all: BTreeMap<String, String> = driver.environment(Verb::Add, None);

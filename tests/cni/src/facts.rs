@@ -18,8 +18,8 @@ pub fn ip(site: &impl Site, arguments: &str) -> Result<Value> {
 /// A link with its addresses; `Null` if there is none of that name.
 pub fn link(site: &impl Site, name: &str) -> Result<Value> {
     let links = ip(site, "-details address show")?;
-    let links = links.as_array().into_iter().flatten();
-    Ok(links.filter(|link| link["ifname"] == name).cloned().next().unwrap_or_default())
+    let mut links = links.as_array().into_iter().flatten();
+    Ok(links.find(|link| link["ifname"] == name).cloned().unwrap_or_default())
 }
 
 /// The routes of a table, without those of the kernel's own, as `ip route` writes them; not who set them.

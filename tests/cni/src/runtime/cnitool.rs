@@ -45,7 +45,8 @@ fn run(node: &Node, verb: &str, list: &Value, container: Option<&Container>) -> 
     assert!(!netns.is_empty(), "cnitool makes a path of the empty namespace");
     let call = || {
         node.set_conflist(list)?;
-        let mut command = node.command(peers::cnitool()?).args([verb, name, netns.as_str()]).env("CNI_PATH", "/opt/cni/bin");
+        let mut command =
+            node.command(peers::cnitool()?).args([verb, name, netns.as_str()]).env("CNI_PATH", "/opt/cni/bin");
         if let Some(container) = container {
             let attachment = &container.attachment;
             let args: Vec<String> = attachment.args.iter().map(|(key, value)| format!("{key}={value}")).collect();

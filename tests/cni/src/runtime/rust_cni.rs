@@ -65,7 +65,8 @@ fn run(node: &Node, verb: &str, list: &Value, container: &Container) -> Result<V
     let output = call().map_err(|error| broken(&error))?;
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.success() {
-        return serde_json::from_str(&stdout).map_err(|error| broken(&anyhow::Error::new(error).context(stdout.into_owned())));
+        return serde_json::from_str(&stdout)
+            .map_err(|error| broken(&anyhow::Error::new(error).context(stdout.into_owned())));
     }
     // It passes on what the plugin printed, with words of its own around it.
     let printed = stderr.find('{').and_then(|at| stderr.get(at..)).unwrap_or_default();

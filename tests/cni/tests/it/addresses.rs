@@ -68,7 +68,7 @@ fn round_robin_without_gateway_and_network(cell: &Cell) {
     let list = cell.primary(&["10.1.0.0/29"]);
     let (containers, given) = add_many(cell, &list, 5);
     assert_eq!(given, of(&["10.1.0.2", "10.1.0.3", "10.1.0.4", "10.1.0.5", "10.1.0.6"]));
-    containers.iter().for_each(|container| cell.del(&list, container));
+    cell.del_all(&list, &containers);
     let a = cell.container("a");
     assert_eq!(addresses(&cell.add(&list, &a)), of(&["10.1.0.2"]), "it goes round");
     cell.del(&list, &a);
@@ -82,7 +82,7 @@ fn the_next_range_when_one_is_full(cell: &Cell) {
     let list = ranges(cell, json!([[{"subnet": "10.1.0.0/30"}, {"subnet": "10.2.0.0/30"}]]));
     let (containers, given) = add_many(cell, &list, 2);
     assert_eq!(given, of(&["10.1.0.2", "10.2.0.2"]));
-    containers.iter().for_each(|container| cell.del(&list, container));
+    cell.del_all(&list, &containers);
     cell.is_clean();
 }
 
@@ -145,7 +145,11 @@ fn a_full_pool_is_an_error_that_says_so(cell: &Cell) {
     let list = cell.primary(&["10.1.0.0/30"]);
     let (a, b) = (cell.container("a"), cell.container("b"));
     cell.add(&list, &a);
-    cell.failed(cell.try_add(&list, &b), 101, "no IP addresses available in range set 10.1.0.1-10.1.0.2: 1 in use of 1");
+    cell.failed(
+        cell.try_add(&list, &b),
+        101,
+        "no IP addresses available in range set 10.1.0.1-10.1.0.2: 1 in use of 1",
+    );
     cell.del(&list, &b);
     cell.del(&list, &a);
     assert_eq!(addresses(&cell.add(&list, &b)), of(&["10.1.0.2"]), "rest or no rest, it is the only one");
@@ -186,7 +190,13 @@ fn ranges_that_are_none(cell: &Cell) {
         let list = ranges(cell, wrong.clone());
         match cell.try_add(&list, &a) {
             Ok(result) => panic!("{wrong} gave {result}"),
-            Err(failure) => assert_eq!((failure.code, failure.text.contains("ipam.ranges[")), (Some(7), true), "{wrong}: {failure}"),
+            Err(failure) => {
+                assert_eq!(
+                    (failure.code, failure.text.contains("ipam.ranges[")),
+                    (Some(7), true),
+                    "{wrong}: {failure}"
+                );
+            }
         }
     }
     cell.is_clean();

@@ -83,7 +83,10 @@ fn code_1_unknown_versions(cell: &Cell) {
         let run = cell.call("ADD", &CONTAINER, &conf.to_string());
         let (code, said) = error_of(cell, &run);
         assert_eq!(code, 1, "{said}");
-        assert!(said.contains(version) && said.contains(&cell.version), "names what is wanted and what there is: {said}");
+        assert!(
+            said.contains(version) && said.contains(&cell.version),
+            "names what is wanted and what there is: {said}"
+        );
         list["cniVersion"] = json!(version);
         let refused = cell.try_add(&list, &a).unwrap_err();
         assert!(!refused.text.is_empty());
@@ -193,7 +196,11 @@ fn code_8_the_runtimes_own_namespace(cell: &Cell) {
 }
 
 fn unknown_environment_is_ignored(cell: &Cell) {
-    let tracing = [("TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("BAGGAGE", "k=v"), ("CNI_FUTURE", "1")];
+    let tracing = [
+        ("TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("BAGGAGE", "k=v"),
+        ("CNI_FUTURE", "1"),
+    ];
     let a = cell.container("a");
     let netns = a.netns_path();
     let ours = [("CNI_CONTAINERID", "id-a"), ("CNI_IFNAME", "eth0"), ("CNI_NETNS", netns.as_str())];

@@ -78,7 +78,7 @@ fn live_as(
     let server = b.serve(&["tcp/8080"]).unwrap();
     for (from, to) in a.addresses().iter().zip(b.addresses()) {
         a.ping(*to).unwrap();
-        assert_eq!(a.tcp_roundtrip((*to, 8080), &[7; 100_000]).unwrap().peer.ip(), *from);
+        assert_eq!(a.tcp_roundtrip((*to, 8080), &vec![7; 100_000]).unwrap().peer.ip(), *from);
         cell.node().ping(*to).unwrap();
     }
     drop(server);
@@ -148,7 +148,8 @@ fn is_limited(cell: &Cell, container: &Container) {
     let found = limited(cell.node());
     assert!(found.iter().any(|dev| outside["ifname"] == dev.as_str()), "{outside} is in {found:?}");
     assert_eq!(found.len(), 4, "two containers, two directions: {found:?}");
-    let filter = cell.node().run("tc", ["filter", "show", "dev", outside["ifname"].as_str().unwrap(), "parent", "ffff:"]);
+    let filter =
+        cell.node().run("tc", ["filter", "show", "dev", outside["ifname"].as_str().unwrap(), "parent", "ffff:"]);
     assert!(filter.unwrap().contains("mirred"), "egress goes by the intermediate device");
 }
 

@@ -4,11 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use caracal_cni_suite::{load_data_plane, start_lab};
-use caracal_lab::{
-    Lab, PodOptions, Site,
-    cni::Network,
-    require_root,
-};
+use caracal_lab::{Lab, PodOptions, Site, cni::Network, require_root};
 use serde_json::{Value, json};
 
 const PORT: u16 = 8080;
@@ -33,7 +29,7 @@ fn with_ports() -> PodOptions {
 /// Who asks, and whom they ask for.
 fn asks(from: &impl Site, to: IpAddr) -> bool {
     let to = SocketAddr::new(to, PORT);
-    let tcp = from.tcp_roundtrip(to, &[7; 50_000]);
+    let tcp = from.tcp_roundtrip(to, &vec![7; 50_000]);
     let again = from.tcp_roundtrip(to, b"established");
     let udp = from.udp_roundtrip(to, b"question");
     let all = [tcp.is_ok(), again.is_ok(), udp.is_ok()];
@@ -81,7 +77,8 @@ fn reaches(version: &str, backend: &str, data_plane: bool) {
     neighbour.delete().unwrap();
     remote.delete().unwrap();
     let left: Value = serde_json::from_str(&n1.run("ip", ["-json", "link", "show", "type", "veth"]).unwrap()).unwrap();
-    let left: Vec<_> = left.as_array().unwrap().iter().filter(|link| link["ifname"] != "eth0" && link["ifname"].is_string()).collect();
+    let left: Vec<_> =
+        left.as_array().unwrap().iter().filter(|link| link["ifname"] != "eth0" && link["ifname"].is_string()).collect();
     assert!(left.is_empty(), "{left:?}");
     lab.end().unwrap();
 }

@@ -25,7 +25,8 @@ fn the_pod_is_alone_on_its_link(cell: &Cell) {
     let result = cell.add(&list, &a);
     let [v4, v6] = addresses(&result)[..] else { panic!("{result}") };
     let eth0 = link(&a, "eth0").unwrap();
-    let prefixes: Vec<_> = eth0["addr_info"].as_array().unwrap().iter().map(|info| (&info["local"], &info["prefixlen"])).collect();
+    let prefixes: Vec<_> =
+        eth0["addr_info"].as_array().unwrap().iter().map(|info| (&info["local"], &info["prefixlen"])).collect();
     assert!(prefixes.contains(&(&json!(v4.to_string()), &json!(32))), "{prefixes:?}");
     assert!(prefixes.contains(&(&json!(v6.to_string()), &json!(128))), "{prefixes:?}");
     assert_eq!(routes(&a, "-4", "main").unwrap(), ["default via 169.254.1.1 dev eth0 onlink"]);
@@ -104,7 +105,12 @@ fn routes_go_by_the_gateway_of_their_family(cell: &Cell) {
     let wanted = json!([{"dst": "10.96.0.0/12"}, {"dst": "10.8.0.0/16", "gw": "10.1.0.254"}, {"dst": "fd00:96::/112"}]);
     let (list, a) = with_routes(cell, wanted);
     let result = cell.add(&list, &a);
-    let told: Vec<_> = result["routes"].as_array().unwrap().iter().map(|r| (r["dst"].as_str().unwrap(), r["gw"].as_str().unwrap())).collect();
+    let told: Vec<_> = result["routes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| (r["dst"].as_str().unwrap(), r["gw"].as_str().unwrap()))
+        .collect();
     for expected in [("10.96.0.0/12", "169.254.1.1"), ("10.8.0.0/16", "169.254.1.1"), ("fd00:96::/112", "fe80::1")] {
         assert!(told.contains(&expected), "{told:?}");
     }
@@ -128,7 +134,10 @@ fn routes_keep_what_they_ask_for(cell: &Cell) {
     for part in ["mtu 1300", "advmss 1200", "metric 7"] {
         assert!(full.contains(part), "{part} in {full}");
     }
-    assert!(main.iter().any(|route| route.starts_with("10.7.0.0/16 dev eth0") && route.contains("scope link")), "{main:?}");
+    assert!(
+        main.iter().any(|route| route.starts_with("10.7.0.0/16 dev eth0") && route.contains("scope link")),
+        "{main:?}"
+    );
     let other = routes(&a, "-4", "42").unwrap();
     assert!(other.iter().any(|route| route.starts_with("10.8.0.0/16 via 169.254.1.1")), "{other:?}");
     cell.del(&list, &a);
@@ -166,6 +175,6 @@ fn host_names_are_short_and_each_their_own(cell: &Cell) {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), 3);
-    containers.iter().for_each(|container| cell.del(&list, container));
+    cell.del_all(&list, &containers);
     cell.is_clean();
 }

@@ -5,7 +5,7 @@
 //! without a list of what is valid; `rust_cni` hides errors of DEL, forgets the result before CHECK, and knows neither
 //! GC nor STATUS nor capabilities. Rows about a single call, which no runtime would make, have `driver` alone.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod addresses;
 mod calls;

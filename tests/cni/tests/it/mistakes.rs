@@ -68,17 +68,23 @@ fn goes_through(cell: &Cell, result: &Value) {
 fn foreign_fields_of_a_previous_result_are_kept(cell: &Cell) {
     let mut ip = ip_entry(cell);
     ip["lease"] = json!({"seconds": 18_446_744_073_709_551_615_u64});
-    goes_through(cell, &json!({
-        "cniVersion": cell.version, "zeta": [1.5, null], "ips": [ip], "interfaces": [{"name": "eth0", "numa": 1}],
-        "routes": [{"dst": "0.0.0.0/0", "gw": "10.3.0.1", "encap": "none"}], "dns": {"options": ["ndots:5"]},
-    }));
+    goes_through(
+        cell,
+        &json!({
+            "cniVersion": cell.version, "zeta": [1.5, null], "ips": [ip], "interfaces": [{"name": "eth0", "numa": 1}],
+            "routes": [{"dst": "0.0.0.0/0", "gw": "10.3.0.1", "encap": "none"}], "dns": {"options": ["ndots:5"]},
+        }),
+    );
 }
 
 /// As azure-vnet's: one interface without a sandbox, and addresses of none.
 fn a_previous_result_without_interface_numbers(cell: &Cell) {
-    goes_through(cell, &json!({
-        "cniVersion": cell.version, "interfaces": [{"name": "eth0"}], "ips": [ip_entry(cell)], "dns": {},
-    }));
+    goes_through(
+        cell,
+        &json!({
+            "cniVersion": cell.version, "interfaces": [{"name": "eth0"}], "ips": [ip_entry(cell)], "dns": {},
+        }),
+    );
 }
 
 fn a_previous_result_with_foreign_interfaces(cell: &Cell) {
@@ -205,7 +211,8 @@ fn many_at_once(cell: &Cell) {
     given.sort_unstable();
     given.dedup();
     assert_eq!(given.len(), containers.len(), "each has its own: {given:?}");
-    containers.iter().chain([&first]).for_each(|container| cell.del(&list, container));
+    cell.del_all(&list, &containers);
+    cell.del(&list, &first);
     cell.is_clean();
 }
 
@@ -218,7 +225,8 @@ fn a_plugin_that_is_not_chained_says_so(cell: &Cell) {
 /// The runtime has an address for it, but the list does not let it through.
 fn capabilities_that_are_not_declared_do_not_arrive(cell: &Cell) {
     let list = cell.primary(&[SUBNET]);
-    let a = cell.container("a").capability("ips", json!(["10.1.0.77/24"])).capability("mac", json!("02:00:00:00:00:01"));
+    let a =
+        cell.container("a").capability("ips", json!(["10.1.0.77/24"])).capability("mac", json!("02:00:00:00:00:01"));
     let result = cell.add(&list, &a);
     assert_eq!(addresses(&result)[0].to_string(), "10.1.0.2");
     assert_ne!(result["interfaces"][1]["mac"], "02:00:00:00:00:01");

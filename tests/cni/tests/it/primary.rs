@@ -216,4 +216,3 @@ fn the_configurations_dns_wins_over_the_ipams(cell: &Cell) {
     }
     cell.is_clean();
 }
-
