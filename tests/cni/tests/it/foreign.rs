@@ -9,21 +9,21 @@ const V6: &str = "fd00:1::/64";
 
 rows! {
     ptp_then_ours: all, [driver, cnitool, rust_cni];
-    bridge_then_ours: all, [driver, cnitool, rust_cni];
+    bridge_then_ours: all, [driver, cnitool];
     bridge_then_ours_dual_stack: all, [driver];
     debians_ptp_then_ours: up_to_1_0_0, [driver, cnitool];
     ptp_bandwidth_then_ours: all, [driver, cnitool];
-    ptp_then_ours_twice: all, [driver, cnitool, rust_cni];
+    ptp_then_ours_twice: all, [driver, cnitool];
     ptp_firewall_then_ours: since_0_4_0, [driver];
     ours_then_bandwidth: all, [driver, cnitool];
     ours_then_tuning: all, [driver, cnitool];
     ours_then_portmap_and_tuning: all, [driver];
     host_local_under_ours: all, [driver, cnitool, rust_cni];
-    static_under_ours: all, [driver, cnitool, rust_cni];
+    static_under_ours: all, [driver, cnitool];
     our_ipam_under_ptp: all, [driver, cnitool, rust_cni];
-    our_ipam_under_bridge: all, [driver, cnitool, rust_cni];
+    our_ipam_under_bridge: all, [driver, cnitool];
     our_ipam_fails_under_ptp: all, [driver, cnitool, rust_cni];
-    a_plugin_after_ours_fails: all, [driver, cnitool, rust_cni];
+    a_plugin_after_ours_fails: all, [driver, cnitool];
 }
 
 fn ours() -> Value {
