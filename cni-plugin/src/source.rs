@@ -6,7 +6,7 @@ use caracal_ipam::{
     Attachment, Config, Ipam,
     config::requested_addresses,
     json::Node,
-    plugin::{read_config, read_resolv_conf},
+    plugin::{likely_host_local_dir, read_config, read_host_local_dir, read_resolv_conf},
     protocol::{CniError, Code, Delegate, Dns, Request, Route, Verb},
 };
 
@@ -58,7 +58,7 @@ impl<'a> Source<'a> {
         // Nobody asks for resolver settings that the configuration has itself.
         let resolv_conf = config.resolv_conf.as_deref().filter(|_| settings.dns.is_none());
         Ok(Self::Own(Box::new(Own {
-            ipam: Ipam::new(&settings.places.data_dir, &request.network),
+            ipam: Ipam::new(&settings.places.data_dir, &request.network).with_host_local(read_host_local_dir(request)?),
             requested: requested_addresses(&request.conf(), &request.args)?,
             dns: resolv_conf.map(read_resolv_conf).transpose()?.unwrap_or_default(),
             config,
@@ -126,13 +126,19 @@ fn kind(request: &Request, record: &Record) -> String {
     configured(request.conf()).unwrap_or_else(|| IPAM_TYPE.to_owned())
 }
 
+/// Our own IPAM, for taking back. What host-local has given out is our business only where we took its place.
+fn own_ipam(request: &Request, data_dir: &Path, kind: &str) -> Ipam {
+    let host_local = (kind == IPAM_TYPE).then(|| likely_host_local_dir(request)).flatten();
+    Ipam::new(data_dir, &request.network).with_host_local(host_local)
+}
+
 /// Gives an attachment's addresses back, and every error. Without a record both kinds are asked: whoever never gave any
 /// has nothing to do.
 pub fn give_back(request: &Request, data_dir: &Path, record: &Record, attachment: &Attachment) -> Vec<Error> {
     let kind = kind(request, record);
     let mut errors = Vec::new();
     if kind == IPAM_TYPE || record.ipam.is_empty() {
-        errors.extend(Ipam::new(data_dir, &request.network).del(attachment).err().map(Error::from));
+        errors.extend(own_ipam(request, data_dir, &kind).del(attachment).err().map(Error::from));
     }
     if kind != IPAM_TYPE {
         let given_back = Delegate::find(request, &kind).and_then(|delegate| delegate.del(attachment));
@@ -145,15 +151,16 @@ pub fn give_back(request: &Request, data_dir: &Path, record: &Record, attachment
 pub fn check(request: &Request, data_dir: &Path, record: &Record, attachment: &Attachment) -> Result<(), Error> {
     let kind = kind(request, record);
     if kind == IPAM_TYPE {
-        return Ok(Ipam::new(data_dir, &request.network).check(attachment)?);
+        return Ok(own_ipam(request, data_dir, &kind).check(attachment)?);
     }
     Ok(Delegate::find(request, &kind)?.call(Verb::Check)?)
 }
 
 /// Gives back all addresses but those of `valid`, and every error.
 pub fn collect(request: &Request, data_dir: &Path, valid: &BTreeSet<Attachment>) -> Vec<Error> {
-    let mut errors: Vec<Error> = Ipam::new(data_dir, &request.network).gc(valid).into_iter().map(Error::from).collect();
     let kind = kind(request, &Record::default());
+    let collected = own_ipam(request, data_dir, &kind).gc(valid);
+    let mut errors: Vec<Error> = collected.into_iter().map(Error::from).collect();
     if kind != IPAM_TYPE {
         let collected = Delegate::find(request, &kind).and_then(|delegate| delegate.call(Verb::Gc));
         errors.extend(collected.err().map(Error::from));

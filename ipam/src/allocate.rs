@@ -24,6 +24,8 @@ const ATTEMPTS: u32 = 1000;
 #[derive(Clone, Debug)]
 pub struct Ipam {
     store: Store,
+    /// Where host-local gave addresses out before, if that is to be heeded.
+    host_local: Option<PathBuf>,
 }
 
 /// An address handed out.
@@ -46,13 +48,19 @@ impl Ipam {
     /// The addresses of `network`, kept under `data_dir`.
     #[must_use]
     pub fn new(data_dir: &Path, network: &str) -> Self {
-        Self { store: Store::new(data_dir.join(network)) }
+        Self::with_store(Store::new(data_dir.join(network)))
     }
 
     /// The addresses kept in `store`.
     #[must_use]
     pub fn with_store(store: Store) -> Self {
-        Self { store }
+        Self { store, host_local: None }
+    }
+
+    /// The same, heeding what host-local has given out of its directory `dir`.
+    #[must_use]
+    pub fn with_host_local(self, dir: Option<PathBuf>) -> Self {
+        Self { host_local: dir, ..self }
     }
 
     /// Where they are kept.
@@ -63,6 +71,7 @@ impl Ipam {
 
     /// Hands out one address of each range set, or none at all. Sets that contain one of `requested` give that one.
     pub fn add(&self, config: &Config, attachment: &Attachment, requested: &[IpAddr]) -> Result<Vec<Lease>, Error> {
+        self.import()?;
         let mut unavailable = Unavailable {
             reserved: config.sets.iter().flat_map(RangeSet::ranges).map(Range::gateway).collect(),
             cooling: self.store.cooling(),
@@ -120,7 +129,18 @@ impl Ipam {
 
     /// Takes back what `attachment` holds and says what that was; nothing if it holds nothing.
     pub fn del(&self, attachment: &Attachment) -> Result<Vec<IpAddr>, Error> {
-        Entry::open(&self.store, attachment)?.map_or(Ok(Vec::new()), Entry::release)
+        let host_local = self.lock_host_local();
+        let mut entry = Entry::open(&self.store, attachment)?;
+        let mut released = Vec::new();
+        if let Some(host_local) = &host_local {
+            let wanted = entry.as_mut().map(Entry::wanted).transpose()?;
+            let owners = Self::forget(host_local, attachment, wanted.as_deref());
+            for owner in owners.iter().filter(|owner| *owner != attachment) {
+                released.extend(Entry::open(&self.store, owner)?.map_or(Ok(Vec::new()), Entry::release)?);
+            }
+        }
+        released.extend(entry.map_or(Ok(Vec::new()), Entry::release)?);
+        Ok(released)
     }
 
     /// What `attachment` holds, in no particular order.
@@ -130,7 +150,10 @@ impl Ipam {
 
     /// Verifies that `attachment` holds addresses. Not which: ranges may have changed since.
     pub fn check(&self, attachment: &Attachment) -> Result<(), Error> {
-        if self.addresses(attachment)?.is_empty() { Err(Error::NotHeld(attachment.clone())) } else { Ok(()) }
+        if !self.addresses(attachment)?.is_empty() || self.is_held_of_host_local(attachment) {
+            return Ok(());
+        }
+        Err(Error::NotHeld(attachment.clone()))
     }
 
     /// Every attachment that holds addresses, or was about to.
@@ -143,6 +166,7 @@ impl Ipam {
     #[must_use]
     pub fn gc(&self, valid: &BTreeSet<Attachment>) -> Vec<Error> {
         let mut errors = Vec::new();
+        errors.extend(self.import().err());
         match self.attachments() {
             Ok(attachments) => {
                 let stale = attachments.iter().filter(|attachment| !valid.contains(attachment));
@@ -150,12 +174,14 @@ impl Ipam {
             }
             Err(e) => errors.push(e),
         }
+        errors.extend(self.sweep_host_local().err());
         errors.extend(self.store.sweep_orphans().err());
         errors
     }
 
     /// Whether every range set has an address left.
     pub fn status(&self, config: &Config) -> Result<(), Error> {
+        self.import()?;
         let unavailable = Unavailable {
             reserved: config.sets.iter().flat_map(RangeSet::ranges).map(Range::gateway).collect(),
             taken: self.store.taken()?,
@@ -191,5 +217,6 @@ fn exhausted(set: &RangeSet, unavailable: &Unavailable) -> Error {
     }
 }
 
+mod import;
 #[cfg(test)]
 mod tests;

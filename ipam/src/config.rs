@@ -1,10 +1,14 @@
 //! What a network configuration asks for, in the schema of the host-local plugin, so that its users keep theirs.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 use ipnetwork::IpNetwork;
 
 use crate::{
+    host_local,
     json::{FieldError, Node},
     protocol::{Args, Route},
     ranges::{InvalidSet, Range, RangeSet, RangeSpec},
@@ -64,6 +68,25 @@ pub fn data_dir(ipam: &Node<'_>) -> Result<Option<PathBuf>, FieldError> {
         Some(dir) if !dir.is_absolute() => Err(ipam.field_error("dataDir", "must be an absolute path")),
         dir => Ok(dir),
     }
+}
+
+/// Where host-local gave out addresses of `network` before, which are not to be given out again: the directory that the
+/// `ipam` object names, its usual place if that names none, nothing if it names none by an empty string.
+pub fn host_local_dir(ipam: &Node<'_>, network: &str) -> Result<Option<PathBuf>, FieldError> {
+    match ipam.field::<PathBuf>("hostLocalDir")? {
+        None => Ok(Some(usual_host_local_dir(network))),
+        Some(dir) if dir.as_os_str().is_empty() => Ok(None),
+        Some(dir) if dir.is_absolute() => Ok(Some(dir)),
+        Some(_) => {
+            Err(ipam.field_error("hostLocalDir", "must be an absolute path, or empty to leave host-local's addresses"))
+        }
+    }
+}
+
+/// Where host-local keeps the addresses of `network` unless it was told otherwise.
+#[must_use]
+pub fn usual_host_local_dir(network: &str) -> PathBuf {
+    Path::new(host_local::DIR).join(network)
 }
 
 /// The addresses asked for by name: the runtime's `ips` capability, else `args.cni.ips`, else `IP` in `CNI_ARGS`.
@@ -180,6 +203,20 @@ mod tests {
         );
         assert_eq!(bad(json!({"subnet": "10.0.0.0/24", "dataDir": "x"})), "ipam.dataDir: must be an absolute path");
         assert!(bad(json!({"subnet": "10.0.0.0/24", "routes": [{"gw": "10.0.0.1"}]})).starts_with("ipam.routes: "));
+    }
+
+    #[test]
+    fn host_locals_directory_is_the_usual_another_or_none() {
+        let of = |ipam: Value| {
+            let conf = json!({"ipam": ipam});
+            let node = Node::root(&conf).get("ipam").unwrap().unwrap();
+            host_local_dir(&node, "net").map_err(|e| e.to_string())
+        };
+        assert_eq!(of(json!({})), Ok(Some("/var/lib/cni/networks/net".into())));
+        assert_eq!(of(json!({"hostLocalDir": "/d/cbr0"})), Ok(Some("/d/cbr0".into())));
+        assert_eq!(of(json!({"hostLocalDir": ""})), Ok(None));
+        let refused = of(json!({"hostLocalDir": "d"})).unwrap_err();
+        assert!(refused.starts_with("ipam.hostLocalDir: must be an absolute path"), "{refused}");
     }
 
     #[test]

@@ -45,6 +45,21 @@ pub enum Error {
     /// A requested address has no set to come from.
     #[error("requested IP address {0} is in no range, or its range set serves another requested address")]
     NoSuchRange(IpAddr),
+    /// The store's directory was somebody else's before.
+    #[error(
+        "ipam.dataDir: {0} holds addresses that host-local has given out; leave dataDir out or name another, and set \
+         hostLocalDir to {0} to have them taken over"
+    )]
+    Foreign(String),
+    /// What is to be taken over is the directory of networks, not that of one.
+    #[error("ipam.hostLocalDir: {} holds no addresses but the networks' directories, like {network}; name one of them",
+        dir.display())]
+    HostLocalParent {
+        /// The directory.
+        dir: PathBuf,
+        /// A network in it.
+        network: String,
+    },
     /// The attachment holds no address.
     #[error("{0} holds no address")]
     NotHeld(Attachment),
@@ -63,6 +78,7 @@ impl From<Error> for CniError {
             Error::Io { .. } => Code::Io,
             Error::Duplicate(_) => Code::Duplicate,
             Error::Exhausted { .. } | Error::Gateway(_) | Error::InUse(_) | Error::NoSuchRange(_) => Code::NoAddress,
+            Error::Foreign(_) | Error::HostLocalParent { .. } => Code::InvalidConfig,
             Error::Contended(_) => Code::TryAgainLater,
             Error::NotHeld(_) => Code::CheckFailed,
         };

@@ -22,6 +22,7 @@ pub mod store;
 
 mod allocate;
 mod error;
+mod host_local;
 mod resolv;
 
 pub use allocate::{Ipam, Lease};

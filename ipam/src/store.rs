@@ -5,6 +5,7 @@
 //! <dir>/attachments/<containerID>:<ifname> the entry of an attachment: its name, then the addresses it wants
 //! <dir>/released/<period>                  addresses given back in that period, in order
 //! <dir>/cursor/<set>                       the address that range set handed out last
+//! <dir>/host-local                         the state of host-local's directory when it was imported last
 //! ```
 //!
 //! An entry and the addresses it holds are **one inode under several names**. That an address belongs to an attachment
@@ -28,7 +29,7 @@
 //! lost included: they have a single name, which no other address ever has.
 //!
 //! `released` and `cursor` are hints about order. Losing them, or two who write them at once, cannot hand out an
-//! address twice.
+//! address twice. Losing `host-local` has an import done again that changes nothing.
 
 use std::{
     collections::HashSet,
@@ -39,7 +40,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Attachment, Error};
+use crate::{Attachment, Error, host_local::State, nameless};
 
 mod cooling;
 mod entry;
@@ -53,6 +54,7 @@ pub(crate) use fault::test::kill_after;
 
 const ATTACHMENTS: &str = "attachments";
 const CURSOR: &str = "cursor";
+const IMPORTED: &str = "host-local";
 const RELEASED: &str = "released";
 
 /// Length of a cursor file: the longest address fits, and a shorter one leaves nothing of it behind.
@@ -121,6 +123,36 @@ impl Store {
         }
     }
 
+    /// The state of host-local's directory at the last import that was finished.
+    pub(crate) fn imported(&self) -> Option<State> {
+        let text = fs::read_to_string(self.dir.join(IMPORTED)).ok()?;
+        let mut words = text.strip_suffix('\n')?.split(' ');
+        let mut word = || words.next();
+        let inode = (word()?.parse().ok()?, word()?.parse().ok()?);
+        Some(State { inode, changed_ns: word()?.parse().ok()? })
+    }
+
+    /// Remembers the state of host-local's directory at an import.
+    pub(crate) fn set_imported(&self, state: State) {
+        fault::point();
+        let path = self.dir.join(IMPORTED);
+        let text = format!("{} {} {}\n", state.inode.0, state.inode.1, state.changed_ns);
+        if let Err(e) = self.prepare().map_err(io::Error::other).and_then(|()| fs::write(&path, text)) {
+            log::warn!("{}: {e}; host-local's addresses are looked through again", path.display());
+        }
+    }
+
+    /// Takes `ip` without an owner, unless it is taken.
+    pub(crate) fn hold_for_nobody(&self, ip: IpAddr) -> Result<(), Error> {
+        let file = entry::nameless_file(self)?;
+        fault::point();
+        let path = self.address_path(ip);
+        match nameless::name(&file, &path) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(Error::io("linking", path)(e)),
+            _ => Ok(()),
+        }
+    }
+
     fn cursor_path(&self, set: usize) -> PathBuf {
         self.dir.join(CURSOR).join(set.to_string())
     }
@@ -133,8 +165,16 @@ impl Store {
         self.dir.join(ATTACHMENTS).join(attachment.to_string())
     }
 
-    /// Makes the directories, the one that entries are made in last: where it is, they all are.
-    fn create_dirs(&self) -> Result<(), Error> {
+    /// Makes the directories where they are not yet, the one that entries are made in last: where it is, they all are.
+    pub(crate) fn prepare(&self) -> Result<(), Error> {
+        let is_prepared = || self.dir.join(ATTACHMENTS).is_dir();
+        if is_prepared() {
+            return Ok(());
+        }
+        // Ours come after the directories, which another process may have made just now.
+        if !self.taken()?.is_empty() && !is_prepared() {
+            return Err(Error::Foreign(self.dir.display().to_string()));
+        }
         for sub in [CURSOR, RELEASED, ATTACHMENTS] {
             fault::point();
             let dir = self.dir.join(sub);

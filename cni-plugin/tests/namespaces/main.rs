@@ -10,6 +10,7 @@ mod chained;
 mod codes;
 mod dataplane;
 mod delegates;
+mod handover;
 mod kill;
 mod life;
 mod list;

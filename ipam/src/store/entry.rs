@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{ErrorKind, Read, Write},
+    io::{ErrorKind, Read, Seek, Write},
     net::IpAddr,
     os::unix::fs::MetadataExt,
 };
@@ -62,17 +62,30 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// The addresses it wants, or has once wanted; whatever it holds is among them.
+    pub(crate) fn wanted(&mut self) -> Result<Vec<IpAddr>, Error> {
+        let path = self.store.entry_path(self.attachment);
+        let mut text = String::new();
+        let read = self.file.rewind().and_then(|()| self.file.read_to_string(&mut text));
+        read.map_err(Error::io("reading", &path))?;
+        let mut wanted = Vec::new();
+        for ip in text.lines().filter_map(|line| line.parse().ok()) {
+            if !wanted.contains(&ip) {
+                wanted.push(ip);
+            }
+        }
+        Ok(wanted)
+    }
+
     /// The addresses it holds.
     pub(crate) fn addresses(&mut self) -> Result<Vec<IpAddr>, Error> {
         let path = self.store.entry_path(self.attachment);
-        let mut text = String::new();
-        self.file.read_to_string(&mut text).map_err(Error::io("reading", &path))?;
         let inode = self.file.metadata().map_err(Error::io("reading", &path))?.ino();
         let mut held = Vec::new();
-        for ip in text.lines().filter_map(|line| line.parse().ok()) {
+        for ip in self.wanted()? {
             let path = self.store.address_path(ip);
             match fs::symlink_metadata(&path) {
-                Ok(metadata) if metadata.ino() == inode && !held.contains(&ip) => held.push(ip),
+                Ok(metadata) if metadata.ino() == inode => held.push(ip),
                 Ok(_) => {}
                 Err(e) if e.kind() == ErrorKind::NotFound => {}
                 Err(e) => return Err(Error::io("reading", path)(e)),
@@ -110,11 +123,12 @@ impl<'a> Entry<'a> {
     }
 }
 
-fn nameless_file(store: &Store) -> Result<File, Error> {
+/// A file in the store that has no name yet.
+pub(super) fn nameless_file(store: &Store) -> Result<File, Error> {
     let dir = store.dir().join(ATTACHMENTS);
     match nameless::create(&dir) {
         Err(e) if e.kind() == ErrorKind::NotFound => {
-            store.create_dirs()?;
+            store.prepare()?;
             nameless::create(&dir)
         }
         file => file,

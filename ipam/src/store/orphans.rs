@@ -7,13 +7,17 @@ use std::{
     os::unix::fs::MetadataExt,
 };
 
-use super::{Store, fault, found};
+use super::{ATTACHMENTS, Store, fault, found};
 use crate::Error;
 
 impl Store {
     /// Removes every address that has no entry. An allocation in progress is safe: it names its entry first.
+    /// So is what was here before we were.
     pub(crate) fn sweep_orphans(&self) -> Result<Vec<IpAddr>, Error> {
         let mut swept = Vec::new();
+        if !self.dir.join(ATTACHMENTS).is_dir() {
+            return Ok(swept);
+        }
         for ip in self.taken()? {
             if self.sweep_orphan(ip)? {
                 log::info!("{ip} had no entry and is free again");

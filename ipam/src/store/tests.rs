@@ -82,7 +82,7 @@ fn a_lost_entry_frees_its_addresses_in_the_sweep_and_nobody_elses() {
 fn cursors_survive_and_shorter_ones_leave_nothing_of_longer_ones() {
     let (_dir, store) = store();
     assert_eq!(store.cursor(0), None);
-    store.create_dirs().unwrap();
+    store.prepare().unwrap();
     for text in ["ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "10.0.0.1"] {
         store.set_cursor(0, ip(text));
         assert_eq!(store.cursor(0), Some(ip(text)));
@@ -98,7 +98,7 @@ fn released_addresses_rest_one_to_two_periods_in_order() {
     let (_dir, store) = store();
     let now = || Duration::from_secs(NOW.get());
     let store = store.with_cooldown(Cooldown { period: Duration::from_secs(10), now });
-    store.create_dirs().unwrap();
+    store.prepare().unwrap();
     store.rest(&[ip("10.0.0.1"), ip("10.0.0.2")]);
     later(10);
     store.rest(&[ip("10.0.0.3"), ip("10.0.0.1")]);
