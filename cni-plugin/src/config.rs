@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use caracal_datapath::Root;
+use caracal_datapath::{Root, abi::Mac};
 use caracal_ipam::{
     config::data_dir,
     json::{FieldError, Node},
-    protocol::{CniError, Code, Dns, Request},
+    protocol::{CniError, Code, Dns, Request, RuntimeDns, requested_mac},
 };
 
 use crate::bandwidth::Bandwidth;
@@ -19,7 +19,7 @@ pub const IPAM_TYPE: &str = "caracal-ipam";
 
 /// Capabilities that a configuration may declare but that are not served yet. A pod that relies on one must not start
 /// without it.
-const UNSUPPORTED_CAPABILITIES: [&str; 2] = ["portMappings", "mac"];
+const UNSUPPORTED_CAPABILITIES: [&str; 1] = ["portMappings"];
 
 /// Whether a pod may start without the data plane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,6 +60,10 @@ pub struct Config {
     pub mtu: Option<u32>,
     /// Resolver settings for the pod, instead of the IPAM's.
     pub dns: Option<Dns>,
+    /// What the runtime wants changed in the resolver settings, wherever they come from.
+    pub runtime_dns: RuntimeDns,
+    /// The hardware address of the pod's interface, if it is asked for.
+    pub mac: Option<Mac>,
     /// Whether a pod may start without the data plane.
     pub policy: Policy,
     /// How programs get in front of the pod.
@@ -136,7 +140,16 @@ impl Config {
         // Any key counts, also an empty list: it is how a configuration says "no name servers".
         let dns = conf.get("dns")?.filter(|dns| dns.value().as_object().is_none_or(|dns| !dns.is_empty()));
         let dns = dns.map(|dns| dns.parse()).transpose()?;
-        Ok(Self { places: Places::read(&conf)?, mtu, dns, policy, attach, bandwidth: Bandwidth::parse(&conf)? })
+        let mac = requested_mac(&conf, &request.args)?.map(Mac);
+        let runtime_dns = RuntimeDns::read(&conf)?;
+        let bandwidth = Bandwidth::parse(&conf)?;
+        Ok(Self { places: Places::read(&conf)?, mtu, dns, runtime_dns, mac, policy, attach, bandwidth })
+    }
+
+    /// The pod's resolver settings, where its IPAM has given `given`.
+    #[must_use]
+    pub fn dns(&self, given: Dns) -> Dns {
+        self.runtime_dns.over(self.dns.clone().unwrap_or(given))
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Identity {
     pub host_ifname: String,
     /// Hardware address of the host's end: 40 other bits, which tell two attachments of one name apart.
     pub host_mac: Mac,
-    /// Hardware address of the pod's end: the host's with another first byte.
+    /// Hardware address of the pod's end: the host's with another first byte, unless another one was asked for.
     pub pod_mac: Mac,
 }
 
@@ -36,6 +36,12 @@ impl Identity {
         let mac = |first| Mac([first, bytes[0], bytes[1], bytes[2], bytes[3], bytes[4]]);
         let host_ifname = format!("{HOST_IFNAME_PREFIX}{:013x}", mix(high ^ mix(low)) >> 12);
         Self { host_ifname, host_mac: mac(0x02), pod_mac: mac(0x06) }
+    }
+
+    /// The same with the hardware address that was asked for in the pod. What an attachment is found by, stays.
+    #[must_use]
+    pub fn with_pod_mac(self, wish: Option<Mac>) -> Self {
+        Self { pod_mac: wish.unwrap_or(self.pod_mac), ..self }
     }
 }
 
@@ -62,6 +68,14 @@ mod tests {
         assert_eq!(identity.host_ifname, "cc282bf8a5f054b");
         assert_eq!(identity.host_mac.to_string(), "02:62:f0:1e:70:bc");
         assert_eq!(identity.pod_mac.to_string(), "06:62:f0:1e:70:bc");
+    }
+
+    #[test]
+    fn a_hardware_address_that_was_asked_for_is_the_pods_alone() {
+        let own = identity("k8s", "c", "eth0");
+        assert_eq!(own.clone().with_pod_mac(None), own);
+        let mac = Mac([2, 0, 0, 0, 0, 1]);
+        assert_eq!(own.clone().with_pod_mac(Some(mac)), Identity { pod_mac: mac, ..own });
     }
 
     #[test]

@@ -10,7 +10,7 @@ use ipnetwork::IpNetwork;
 use crate::{
     host_local,
     json::{FieldError, Node},
-    protocol::{Args, Route},
+    protocol::{Args, Route, args_error, wishes},
     ranges::{InvalidSet, Range, RangeSet, RangeSpec},
 };
 
@@ -91,12 +91,7 @@ pub fn usual_host_local_dir(network: &str) -> PathBuf {
 
 /// The addresses asked for by name: the runtime's `ips` capability, else `args.cni.ips`, else `IP` in `CNI_ARGS`.
 pub fn requested_addresses(conf: &Node<'_>, args: &Args) -> Result<Vec<IpAddr>, FieldError> {
-    let runtime = conf.get("runtimeConfig")?.map_or(Ok(None), |runtime| runtime.get("ips"))?;
-    let cni = match conf.get("args")? {
-        Some(args) => args.get("cni")?.map_or(Ok(None), |cni| cni.get("ips"))?,
-        None => None,
-    };
-    for ips in [runtime, cni].into_iter().flatten() {
+    for ips in wishes(conf, "ips")? {
         let ips = ips.elements()?;
         let addresses =
             ips.iter().map(|ip| Ok(ip.parse::<IpNetwork>()?.ip())).collect::<Result<Vec<_>, FieldError>>()?;
@@ -108,7 +103,7 @@ pub fn requested_addresses(conf: &Node<'_>, args: &Args) -> Result<Vec<IpAddr>, 
     listed
         .map(|ip| match ip.parse::<IpNetwork>() {
             Ok(network) => Ok(network.ip()),
-            Err(e) => Err(FieldError { path: "CNI_ARGS: IP".to_owned(), reason: format!("{ip:?}: {e}") }),
+            Err(e) => Err(args_error("IP", format!("{ip:?}: {e}"))),
         })
         .collect()
 }

@@ -13,6 +13,7 @@ mod request;
 mod result;
 mod serve;
 mod version;
+mod wish;
 
 pub use delegate::Delegate;
 pub use env::{Args, Env, Verb};
@@ -22,3 +23,5 @@ pub use request::{Request, Target};
 pub use result::{AddResult, Added, Dns, Interface, Ip, Route};
 pub use serve::{Plugin, serve};
 pub use version::{UnsupportedVersion, Version};
+pub use wish::{RuntimeDns, requested_mac};
+pub(crate) use wish::{args_error, wishes};

@@ -29,6 +29,8 @@ fn defaults() {
             places,
             mtu: None,
             dns: None,
+            runtime_dns: RuntimeDns::default(),
+            mac: None,
             policy: Policy::None,
             attach: Attach::Filter,
             bandwidth: Bandwidth::default()
@@ -56,21 +58,21 @@ fn everything_given() {
         conf["bpffs"] = json!("/b");
         conf["runDir"] = json!("/r");
         conf["unknown"] = json!({"key": 1});
-        conf["runtimeConfig"] = json!({"portMappings": [], "io.kubernetes.cri.pod-annotations": {"a": "b"}});
+        conf["runtimeConfig"] = json!({"portMappings": [], "mac": "02:00:00:00:00:01"});
     }))
     .unwrap();
     let places = Places { run_dir: "/r".into(), bpffs: "/b".into(), data_dir: "/r/ipam".into() };
-    assert_eq!(
-        config,
-        Config {
-            places,
-            mtu: Some(1400),
-            dns: Some(Dns::default()),
-            policy: Policy::Required,
-            attach: Attach::Filter,
-            bandwidth: Bandwidth::default()
-        }
-    );
+    let expected = Config {
+        places,
+        mtu: Some(1400),
+        dns: Some(Dns::default()),
+        runtime_dns: RuntimeDns::default(),
+        mac: Some(Mac([2, 0, 0, 0, 0, 1])),
+        policy: Policy::Required,
+        attach: Attach::Filter,
+        bandwidth: Bandwidth::default(),
+    };
+    assert_eq!(config, expected);
     let config = Config::parse(&request(|conf| {
         conf["mtu"] = json!(0);
         conf["dns"] = json!({});
@@ -82,12 +84,41 @@ fn everything_given() {
 
 #[test]
 fn what_is_not_supported_is_said_and_not_pretended() {
-    let wishes = [("portMappings", json!([{"hostPort": 80}])), ("mac", json!("02:00:00:00:00:01"))];
+    let wishes = [("portMappings", json!([{"hostPort": 80}]))];
     for (capability, wish) in wishes {
         let (code, text) = refused(|conf| conf["runtimeConfig"] = json!({capability: wish}));
         assert_eq!(code, 2);
         assert!(text.starts_with(&format!("runtimeConfig.{capability}: ")), "{text}");
     }
+}
+
+#[test]
+fn capabilities_that_are_of_no_use_here_are_let_pass() {
+    let passed = json!({
+        "io.kubernetes.cri.pod-annotations": {"a": "b"},
+        "cgroupPath": "/kubepods/pod1",
+        "aliases": ["web"],
+        "infinibandGUID": "24:8a:07:03:00:8d:ae:2e",
+        "deviceID": "0000:04:10.1",
+        "nobodyKnows": [1, {"what": null}],
+        "ips": ["10.0.0.7/24"],
+        "ipRanges": [[{"subnet": "10.0.0.0/24"}]],
+    });
+    let config = Config::parse(&request(|conf| conf["runtimeConfig"] = passed)).unwrap();
+    assert_eq!(config, Config::parse(&request(|_| {})).unwrap());
+}
+
+#[test]
+fn the_runtimes_resolver_settings_win_over_all_others() {
+    let given = Dns { nameservers: vec!["10.0.0.1".to_owned()], ..Dns::default() };
+    let of = |change: fn(&mut Value)| Config::parse(&request(change)).unwrap().dns(given.clone()).nameservers;
+    assert_eq!(of(|_| {}), ["10.0.0.1"]);
+    assert_eq!(of(|conf| conf["dns"] = json!({"nameservers": ["10.0.0.2"]})), ["10.0.0.2"]);
+    let all = of(|conf| {
+        conf["dns"] = json!({"nameservers": ["10.0.0.2"]});
+        conf["runtimeConfig"] = json!({"dns": {"servers": ["10.0.0.3"]}});
+    });
+    assert_eq!(all, ["10.0.0.3"]);
 }
 
 #[test]
@@ -102,6 +133,8 @@ fn complaints_name_the_field() {
     assert_eq!(bad(|conf| conf["policy"] = json!("maybe")), "policy: \"maybe\" is not one of \"none\", \"required\"");
     assert_eq!(bad(|conf| conf["runDir"] = json!("run")), "runDir: must be an absolute path");
     assert!(bad(|conf| conf["dns"] = json!("10.0.0.10")).starts_with("dns: "));
+    assert!(bad(|conf| conf["runtimeConfig"] = json!({"dns": []})).starts_with("runtimeConfig.dns: "));
+    assert!(bad(|conf| conf["args"] = json!({"cni": {"mac": "x"}})).starts_with("args.cni.mac: \"x\" is not a"));
     assert_eq!(bad(|conf| conf["runtimeConfig"] = json!([])), "runtimeConfig: must be an object");
 }
 

@@ -52,7 +52,7 @@ pub(super) fn add(request: &Request, target: &Target) -> Result<AddResult, CniEr
     let data_plane = DataPlane::open(&config.places.bpffs).map_err(Error::from)?;
     require_data_plane(&config, &data_plane)?;
     let add = Add {
-        identity: Identity::of(&request.network, &target.attachment),
+        identity: Identity::of(&request.network, &target.attachment).with_pod_mac(config.mac),
         netns: Netns::open(netns_path, target.own_netns_allowed).map_err(Error::from)?,
         request,
         target,
@@ -137,7 +137,7 @@ impl Add<'_> {
         plan.routes.retain(|_| position.next().is_some_and(|position| !had_already.contains(&position)));
         record.update(|record| record.complete = true)?;
         let netns = self.target.netns.as_deref().unwrap_or("".as_ref()).to_string_lossy();
-        Ok(plan.result(&netns, self.config.dns.clone().unwrap_or(given.dns)))
+        Ok(plan.result(&netns, self.config.dns(given.dns)))
     }
 
     fn plan(&self, host: &mut Socket, given: &Given) -> Result<Plan, Error> {

@@ -17,9 +17,10 @@ fn of_the_call_itself() {
     let add = |stdin: &str| call("ADD", &env("/run/netns/nothing"), stdin).error();
     let (code, _) = add(&conf("0.2.0", &SUBNET).to_string());
     assert_eq!(code, 1);
-    let mut mac = conf("1.0.0", &SUBNET);
-    mac["runtimeConfig"] = json!({"mac": "02:00:00:00:00:01"});
-    assert_eq!(add(&mac.to_string()), (2, "runtimeConfig.mac: \"02:00:00:00:00:01\" is not supported yet".to_owned()));
+    let mut bandwidth = conf("1.0.0", &SUBNET);
+    bandwidth["runtimeConfig"] = json!({"bandwidth": {"ingressRate": 1}});
+    let (code, msg) = add(&bandwidth.to_string());
+    assert_eq!((code, msg.starts_with("runtimeConfig.bandwidth: ")), (2, true), "{msg}");
     assert_eq!(
         call("ADD", &[], "{}").error(),
         (4, "required but not set: CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME".into())

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bandwidth;
+mod capabilities;
 mod chained;
 mod codes;
 mod dataplane;
