@@ -185,7 +185,7 @@ impl Ipam {
         let unavailable = Unavailable {
             reserved: config.sets.iter().flat_map(RangeSet::ranges).map(Range::gateway).collect(),
             taken: self.store.taken()?,
-            cooling: Vec::new(),
+            cooling: self.store.cooling(),
         };
         match config.sets.iter().find(|set| set.pick(None, &unavailable).is_none()) {
             None => Ok(()),
@@ -202,18 +202,24 @@ fn assign(sets: &[RangeSet], requested: &[IpAddr], unavailable: &Unavailable) ->
             return Err(Error::Gateway(*ip));
         }
         let free = sets.iter().zip(&mut wishes).find(|(set, wish)| wish.is_none() && set.range_of(*ip).is_some());
-        let (_, wish) = free.ok_or(Error::NoSuchRange(*ip))?;
+        let (set, wish) = free.ok_or(Error::NoSuchRange(*ip))?;
+        if set.range_of(*ip).is_some_and(|range| range.excludes(*ip)) {
+            return Err(Error::Excluded(*ip));
+        }
         *wish = Some(*ip);
     }
     Ok(wishes)
 }
 
 fn exhausted(set: &RangeSet, unavailable: &Unavailable) -> Error {
-    let in_set = |ip: &&IpAddr| set.range_of(**ip).is_some();
+    let Unavailable { reserved, taken, cooling } = unavailable;
+    let gives = |ip: &&IpAddr| set.gives(**ip);
+    let can_be_had = |ip: &&IpAddr| !taken.contains(*ip) && !reserved.contains(*ip);
     Error::Exhausted {
         set: set.to_string(),
-        size: set.size() - unavailable.reserved.iter().filter(in_set).count() as u128,
-        used: unavailable.taken.iter().filter(in_set).count(),
+        size: set.size() - reserved.iter().filter(gives).count() as u128,
+        used: taken.iter().filter(gives).count(),
+        cooling: cooling.iter().filter(gives).filter(can_be_had).count(),
     }
 }
 

@@ -36,7 +36,10 @@ impl Config {
         }
         // The schema from before there were sets: one subnet beside the other keys.
         if ipam.get("subnet")?.is_some() {
-            sets.push((RangeSet::new(vec![range(ipam)?]).map_err(|e| ipam.error(e.to_string()))?, ipam.clone()));
+            sets.push((
+                RangeSet::new(vec![range(ipam, Vec::new())?]).map_err(|e| ipam.error(e.to_string()))?,
+                ipam.clone(),
+            ));
         }
         if let Some(ranges) = ipam.get("ranges")? {
             sets.extend(range_sets(&ranges)?);
@@ -52,8 +55,13 @@ impl Config {
                 }
             }
         }
+        let exclude = exclusions(ipam)?;
+        let sets: Vec<_> = sets.into_iter().map(|(set, _)| set.excluding(&exclude)).collect();
+        if let Some(set) = sets.iter().find(|set| set.size() == 0) {
+            return Err(ipam.field_error("exclude", format!("leaves no address in range set {set}")));
+        }
         Ok(Self {
-            sets: sets.into_iter().map(|(set, _)| set).collect(),
+            sets,
             routes: ipam.field("routes")?.unwrap_or_default(),
             data_dir: data_dir(ipam)?,
             resolv_conf: ipam.field("resolvConf")?,
@@ -111,18 +119,33 @@ pub fn requested_addresses(conf: &Node<'_>, args: &Args) -> Result<Vec<IpAddr>, 
 fn range_sets<'a>(ranges: &Node<'a>) -> Result<Vec<(RangeSet, Node<'a>)>, FieldError> {
     let mut sets = Vec::new();
     for set in ranges.elements()? {
-        let ranges = set.elements()?.iter().map(range).collect::<Result<_, _>>()?;
+        let ranges = set.elements()?.iter().map(|node| range(node, exclusions(node)?)).collect::<Result<_, _>>()?;
         sets.push((RangeSet::new(ranges).map_err(|e| set.error(e.to_string()))?, set));
     }
     Ok(sets)
 }
 
-fn range(node: &Node<'_>) -> Result<Range, FieldError> {
+/// Addresses that are never to be handed out: networks, and addresses alone.
+fn exclusions(node: &Node<'_>) -> Result<Vec<IpNetwork>, FieldError> {
+    let Some(list) = node.get("exclude")? else { return Ok(Vec::new()) };
+    let excluded = list.elements()?.into_iter().map(|node| {
+        let network: IpNetwork = node.parse()?;
+        if network.ip() == network.network() {
+            return Ok(network);
+        }
+        let (whole, prefix, alone) = (network.network(), network.prefix(), network.ip());
+        Err(node.error(format!("{network} has host bits set; did you mean {whole}/{prefix}, or {alone} alone?")))
+    });
+    excluded.collect()
+}
+
+fn range(node: &Node<'_>, exclude: Vec<IpNetwork>) -> Result<Range, FieldError> {
     let spec = RangeSpec {
         subnet: node.require("subnet")?,
         start: node.field("rangeStart")?,
         end: node.field("rangeEnd")?,
         gateway: node.field("gateway")?,
+        exclude,
     };
     Range::new(&spec).map_err(|e| node.field_error(e.field, e.reason))
 }
@@ -198,6 +221,41 @@ mod tests {
         );
         assert_eq!(bad(json!({"subnet": "10.0.0.0/24", "dataDir": "x"})), "ipam.dataDir: must be an absolute path");
         assert!(bad(json!({"subnet": "10.0.0.0/24", "routes": [{"gw": "10.0.0.1"}]})).starts_with("ipam.routes: "));
+    }
+
+    #[test]
+    fn exclusions_are_per_range_and_for_all() {
+        let config = parse(&json!({
+            "ranges": [
+                [{"subnet": "10.1.0.0/24", "exclude": ["10.1.0.128/25", "10.1.0.7"]}, {"subnet": "10.2.0.0/29"}],
+                [{"subnet": "fd00::/64", "exclude": ["fd00::8000:0:0:0/65"]}],
+            ],
+            "exclude": ["10.2.0.2/31", "fd00::2", "192.0.2.0/24"],
+        }))
+        .unwrap();
+        let gives = |set: usize, ip: &str| config.sets[set].gives(ip.parse().unwrap());
+        assert!(gives(0, "10.1.0.2") && !gives(0, "10.1.0.7") && !gives(0, "10.1.0.200"));
+        assert!(!gives(0, "10.2.0.3") && gives(0, "10.2.0.4"));
+        assert!(!gives(1, "fd00::2") && gives(1, "fd00::3") && !gives(1, "fd00::8000:0:0:3"));
+        let legacy = parse(&json!({"subnet": "10.1.0.0/24", "exclude": ["10.1.0.2", "fd00::/64"]})).unwrap();
+        assert!(!legacy.sets[0].gives("10.1.0.2".parse().unwrap()));
+        let bad = |ipam: Value| parse(&ipam).unwrap_err();
+        assert_eq!(
+            bad(json!({"ranges": [[{"subnet": "10.0.0.0/24", "exclude": ["10.0.0.9/24"]}]]})),
+            "ipam.ranges[0][0].exclude[0]: 10.0.0.9/24 has host bits set; did you mean 10.0.0.0/24, or 10.0.0.9 alone?"
+        );
+        assert_eq!(
+            bad(json!({"ranges": [[{"subnet": "10.0.0.0/24", "exclude": ["10.1.0.9"]}]]})),
+            "ipam.ranges[0][0].exclude: 10.1.0.9/32 is not in 10.0.0.0/24"
+        );
+        assert!(
+            bad(json!({"subnet": "10.0.0.0/24", "exclude": ["x"]})).starts_with("ipam.exclude[0]: invalid address")
+        );
+        assert_eq!(bad(json!({"subnet": "10.0.0.0/24", "exclude": "10.0.0.1"})), "ipam.exclude: must be an array");
+        assert_eq!(
+            bad(json!({"subnet": "10.0.0.0/29", "exclude": ["10.0.0.0/8"]})),
+            "ipam.exclude: leaves no address in range set 10.0.0.1-10.0.0.6"
+        );
     }
 
     #[test]

@@ -24,14 +24,17 @@ pub enum Error {
     #[error("{0} has addresses already; a second ADD needs a DEL before it")]
     Duplicate(Attachment),
     /// A set of ranges is used up.
-    #[error("no IP addresses available in range set {set}: {used} in use of {size}")]
+    #[error("no IP addresses available in range set {set}: {used} in use of {size}, {cooling} cooling")]
     Exhausted {
         /// The set's ranges.
         set: String,
-        /// How many addresses it has, gateways left out.
+        /// How many addresses it has, gateways and exclusions left out.
         size: u128,
         /// How many of them are held.
         used: usize,
+        /// How many of them rest: none, as far as the store could be seen at one time, because rest causes no
+        /// exhaustion.
+        cooling: usize,
     },
     /// Others were always faster.
     #[error("{0} addresses in a row were taken by others at the last moment")]
@@ -39,6 +42,9 @@ pub enum Error {
     /// A requested address is a gateway.
     #[error("requested IP address {0} is a gateway")]
     Gateway(IpAddr),
+    /// A requested address is excluded.
+    #[error("requested IP address {0} is excluded")]
+    Excluded(IpAddr),
     /// A requested address is held by somebody else.
     #[error("requested IP address {0} is in use")]
     InUse(IpAddr),
@@ -77,7 +83,11 @@ impl From<Error> for CniError {
         let code = match error {
             Error::Io { .. } => Code::Io,
             Error::Duplicate(_) => Code::Duplicate,
-            Error::Exhausted { .. } | Error::Gateway(_) | Error::InUse(_) | Error::NoSuchRange(_) => Code::NoAddress,
+            Error::Exhausted { .. }
+            | Error::Gateway(_)
+            | Error::Excluded(_)
+            | Error::InUse(_)
+            | Error::NoSuchRange(_) => Code::NoAddress,
             Error::Foreign(_) | Error::HostLocalParent { .. } => Code::InvalidConfig,
             Error::Contended(_) => Code::TryAgainLater,
             Error::NotHeld(_) => Code::CheckFailed,

@@ -8,10 +8,13 @@ use std::{
     ops::RangeInclusive,
 };
 
+use excluded::Excluded;
 use ipnetwork::IpNetwork;
 
+mod excluded;
+
 /// A range as a configuration writes it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RangeSpec {
     /// The subnet its addresses belong to.
     pub subnet: IpNetwork,
@@ -21,6 +24,8 @@ pub struct RangeSpec {
     pub end: Option<IpAddr>,
     /// The subnet's gateway, never handed out; the subnet's second address if not given.
     pub gateway: Option<IpAddr>,
+    /// Addresses in it that are never handed out.
+    pub exclude: Vec<IpNetwork>,
 }
 
 /// What is wrong with a range, and in which of its fields.
@@ -38,13 +43,14 @@ pub struct Range {
     subnet: IpNetwork,
     /// First and last address as numbers.
     span: RangeInclusive<u128>,
+    excluded: Excluded,
     gateway: IpAddr,
 }
 
 impl Range {
     /// Fills in what `spec` leaves out and refuses what cannot work.
     pub fn new(spec: &RangeSpec) -> Result<Self, InvalidRange> {
-        let RangeSpec { subnet, start, end, gateway } = *spec;
+        let RangeSpec { subnet, start, end, gateway, ref exclude } = *spec;
         let invalid = |field, reason| Err(InvalidRange { field, reason });
         if subnet.ip() != subnet.network() {
             let network = subnet.network();
@@ -76,7 +82,23 @@ impl Range {
             let reason = format!("comes before rangeStart {}", address(*span.start(), v4));
             return invalid("rangeEnd", reason);
         }
-        Ok(Self { subnet, span, gateway: gateway.unwrap_or_else(|| address(network + 1, v4)) })
+        if let Some(other) = exclude.iter().find(|other| other.is_ipv4() != v4 || !subnet.contains(other.ip())) {
+            return invalid("exclude", format!("{other} is not in {subnet}"));
+        }
+        let gateway = gateway.unwrap_or_else(|| address(network + 1, v4));
+        let range = Self { subnet, span, excluded: Excluded::default(), gateway }.excluding(exclude);
+        if range.spans().is_empty() {
+            return invalid("exclude", format!("leaves no address of {range}"));
+        }
+        Ok(range)
+    }
+
+    /// The same without those of its addresses that are in `networks`.
+    #[must_use]
+    pub fn excluding(self, networks: &[IpNetwork]) -> Self {
+        let is_same_family = |network: &&IpNetwork| network.is_ipv4() == self.subnet.is_ipv4();
+        let networks: Vec<_> = networks.iter().filter(is_same_family).copied().collect();
+        Self { excluded: self.excluded.with(&networks), ..self }
     }
 
     /// The subnet.
@@ -91,7 +113,18 @@ impl Range {
         self.gateway
     }
 
-    /// Whether `ip` is one of its addresses.
+    /// Whether `ip` is one of its addresses that are never handed out.
+    #[must_use]
+    pub fn excludes(&self, ip: IpAddr) -> bool {
+        self.contains(ip) && self.excluded.contains(bits(ip))
+    }
+
+    /// Its addresses as numbers, without the excluded ones.
+    fn spans(&self) -> Vec<RangeInclusive<u128>> {
+        self.excluded.rest(&self.span)
+    }
+
+    /// Whether `ip` is one of its addresses, excluded or not.
     #[must_use]
     pub fn contains(&self, ip: IpAddr) -> bool {
         self.subnet.is_ipv4() == ip.is_ipv4() && self.span.contains(&bits(ip))
@@ -173,15 +206,29 @@ impl RangeSet {
         &self.ranges
     }
 
+    /// The same without those of its addresses that are in `networks`.
+    #[must_use]
+    pub fn excluding(self, networks: &[IpNetwork]) -> Self {
+        Self { ranges: self.ranges.into_iter().map(|range| range.excluding(networks)).collect() }
+    }
+
+    /// Whether `ip` is in it and not excluded.
+    #[must_use]
+    pub fn gives(&self, ip: IpAddr) -> bool {
+        self.range_of(ip).is_some_and(|range| !range.excludes(ip))
+    }
+
     /// The range `ip` is in.
     #[must_use]
     pub fn range_of(&self, ip: IpAddr) -> Option<&Range> {
         self.ranges.iter().find(|range| range.contains(ip))
     }
 
-    /// How many addresses it has.
+    /// How many addresses it has, without the excluded ones.
+    #[must_use]
     pub fn size(&self) -> u128 {
-        self.ranges.iter().map(|range| range.span.end() - range.span.start() + 1).fold(0, u128::saturating_add)
+        let spans = self.ranges.iter().flat_map(Range::spans);
+        spans.map(|span| (span.end() - span.start()).saturating_add(1)).fold(0, u128::saturating_add)
     }
 
     /// The address to hand out next: the first available one after `last`, round and round through all ranges; if there
@@ -193,24 +240,24 @@ impl RangeSet {
         let cooling_set: HashSet<_> = cooling.iter().collect();
         self.round(last)
             .find(|ip| free(ip) && !cooling_set.contains(ip))
-            .or_else(|| cooling.iter().copied().find(|ip| self.range_of(*ip).is_some() && free(ip)))
+            .or_else(|| cooling.iter().copied().find(|ip| self.gives(*ip) && free(ip)))
     }
 
-    /// Every address once, beginning after `last`.
+    /// Every address that is not excluded once, beginning after `last`.
     fn round(&self, last: Option<IpAddr>) -> impl Iterator<Item = IpAddr> {
         let v4 = self.ranges[0].subnet.is_ipv4();
         let split = last.and_then(|ip| Some((self.ranges.iter().position(|range| range.contains(ip))?, bits(ip))));
-        let spans = |ranges: &[Range]| ranges.iter().map(|range| range.span.clone()).collect::<Vec<_>>();
+        let spans = |ranges: &[Range]| ranges.iter().flat_map(Range::spans).collect::<Vec<_>>();
         let order = match split {
             None => spans(&self.ranges),
             Some((at, last)) => {
-                let span = &self.ranges[at].span;
+                let Range { span, excluded, .. } = &self.ranges[at];
                 // `last` is in the span, so one more overflows only at the end of all addresses, where nothing is left.
                 let rest = last.checked_add(1).map(|next| next..=*span.end());
-                let mut order: Vec<_> = rest.into_iter().collect();
+                let mut order: Vec<_> = rest.iter().flat_map(|rest| excluded.rest(rest)).collect();
                 order.extend(spans(&self.ranges[at + 1..]));
                 order.extend(spans(&self.ranges[..at]));
-                order.push(*span.start()..=last);
+                order.extend(excluded.rest(&(*span.start()..=last)));
                 order
             }
         };

@@ -2,29 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{
-    io::Write,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
+#[expect(dead_code, reason = "other tests look at more of an answer")]
+#[path = "support/binary.rs"]
+mod binary;
+
 /// Runs the plugin; its document and exit code.
 fn call(verb: &str, container: &str, args: &str, conf: &Value) -> (Value, i32) {
-    #[expect(clippy::disallowed_methods, reason = "the binary is what is tested")]
-    let mut child = Command::new(env!("CARGO_BIN_EXE_caracal-ipam"))
-        .env_clear()
-        .envs([("CNI_COMMAND", verb), ("CNI_CONTAINERID", container), ("CNI_IFNAME", "eth0"), ("CNI_ARGS", args)])
-        .env("CNI_NETNS", "/proc/self/ns/net")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(conf.to_string().as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let document = if output.stdout.is_empty() { Value::Null } else { serde_json::from_slice(&output.stdout).unwrap() };
-    (document, output.status.code().unwrap())
+    let answer = binary::answer(binary::start(verb, container, "eth0", args, conf));
+    (answer.document, answer.exit)
 }
 
 fn conf(dir: &Path, version: &str) -> Value {
@@ -74,7 +63,7 @@ fn a_life_from_add_to_gc() {
     assert_eq!((document["code"].as_u64(), code), (Some(100), 1), "{document}");
     let (document, _) = call("ADD", "f", "", &conf);
     assert_eq!(document["code"], 101);
-    assert_eq!(document["msg"], "no IP addresses available in range set 10.1.0.1-10.1.0.6: 5 in use of 5");
+    assert_eq!(document["msg"], "no IP addresses available in range set 10.1.0.1-10.1.0.6: 5 in use of 5, 0 cooling");
     assert_eq!(call("STATUS", "", "", &conf).0["code"], 50);
     assert_eq!(call("CHECK", "a", "", &conf), (Value::Null, 0));
     assert_eq!(call("DEL", "a", "", &conf), (Value::Null, 0));

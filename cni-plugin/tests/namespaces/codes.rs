@@ -71,7 +71,7 @@ fn of_the_state() {
     assert_eq!(a.call("STATUS", &conf).exit, 0);
     let result = a.call("ADD", &conf).ok();
     assert_eq!(a.call("ADD", &conf).error().0, 100);
-    let exhausted = "no IP addresses available in range set 10.1.0.1-10.1.0.2: 1 in use of 1";
+    let exhausted = "no IP addresses available in range set 10.1.0.1-10.1.0.2: 1 in use of 1, 0 cooling";
     assert_eq!(b.call("ADD", &conf).error(), (101, exhausted.to_owned()));
     assert_eq!(b.call("STATUS", &conf).error(), (50, exhausted.to_owned()));
     conf["prevResult"] = result;

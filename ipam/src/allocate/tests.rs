@@ -73,7 +73,7 @@ fn a_full_range_falls_over_to_the_next_and_a_full_set_says_so() {
     assert!(ipam.status(&config).is_ok());
     let all: Vec<_> = (0..3).flat_map(|i| given(&ipam.add(&config, &who(i), &[]).unwrap())).collect();
     assert_eq!(all, ["10.1.0.2/30", "10.2.0.2/29", "10.2.0.3/29"]);
-    let full = "no IP addresses available in range set 10.1.0.1-10.1.0.2, 10.2.0.1-10.2.0.3: 3 in use of 3";
+    let full = "no IP addresses available in range set 10.1.0.1-10.1.0.2, 10.2.0.1-10.2.0.3: 3 in use of 3, 0 cooling";
     assert_eq!(ipam.add(&config, &who(3), &[]).unwrap_err().to_string(), full);
     assert_eq!(ipam.status(&config).unwrap_err().to_string(), full);
     assert_eq!(ipam.attachments().unwrap().len(), 3, "the failed one left nothing");

@@ -1,7 +1,7 @@
 use super::*;
 
 fn spec(subnet: &str) -> RangeSpec {
-    RangeSpec { subnet: subnet.parse().unwrap(), start: None, end: None, gateway: None }
+    RangeSpec { subnet: subnet.parse().unwrap(), start: None, end: None, gateway: None, exclude: Vec::new() }
 }
 
 fn range(subnet: &str) -> Range {
@@ -109,6 +109,39 @@ fn picks_avoid_what_is_taken_and_take_the_coolest_last() {
     assert_eq!(set.pick(None, &unavailable), Some(ip("10.0.0.3")));
     unavailable.taken.insert(ip("10.0.0.3"));
     assert_eq!(set.pick(None, &unavailable), None);
+}
+
+#[test]
+fn excluded_addresses_are_not_picked_nor_counted() {
+    let exclude = vec!["10.0.0.3/32".parse().unwrap(), "10.0.0.6/31".parse().unwrap()];
+    let range = Range::new(&RangeSpec { exclude, ..spec("10.0.0.0/28") }).unwrap();
+    assert!(range.excludes(ip("10.0.0.7")) && range.contains(ip("10.0.0.7")) && !range.excludes(ip("10.0.0.8")));
+    let set =
+        RangeSet::new(vec![range]).unwrap().excluding(&["10.0.0.8/29".parse().unwrap(), "fd00::/8".parse().unwrap()]);
+    assert_eq!(set.size(), 4);
+    let mut unavailable = gateways(&set);
+    let next = |last: &str, unavailable: &Unavailable| set.pick(Some(ip(last)), unavailable).unwrap().to_string();
+    assert_eq!(next("10.0.0.2", &unavailable), "10.0.0.4");
+    assert_eq!(next("10.0.0.5", &unavailable), "10.0.0.2");
+    assert_eq!(next("10.0.0.7", &unavailable), "10.0.0.2", "given out before it was excluded");
+    unavailable.taken = ["10.0.0.2", "10.0.0.4", "10.0.0.5"].map(ip).into();
+    unavailable.cooling = vec![ip("10.0.0.6"), ip("10.0.0.3")];
+    assert_eq!(set.pick(None, &unavailable), None, "not even when there is no other");
+}
+
+#[test]
+fn exclusions_that_cannot_be_meant_are_refused() {
+    let refused = |subnet: &str, exclude: &str| {
+        let spec = RangeSpec { exclude: vec![exclude.parse().unwrap()], ..spec(subnet) };
+        let InvalidRange { field, reason } = Range::new(&spec).unwrap_err();
+        format!("{field}: {reason}")
+    };
+    assert_eq!(refused("10.0.0.0/24", "10.0.1.1/32"), "exclude: 10.0.1.1/32 is not in 10.0.0.0/24");
+    assert_eq!(refused("10.0.0.0/24", "fd00::1/128"), "exclude: fd00::1/128 is not in 10.0.0.0/24");
+    assert_eq!(refused("10.0.0.0/24", "10.0.0.0/24"), "exclude: leaves no address of 10.0.0.1-10.0.0.254");
+    let half: IpNetwork = "fd00::8000:0:0:0/65".parse().unwrap();
+    let range = Range::new(&RangeSpec { exclude: vec![half], ..spec("fd00::/64") }).unwrap();
+    assert_eq!(RangeSet::new(vec![range]).unwrap().size(), (1 << 63) - 1);
 }
 
 #[test]
