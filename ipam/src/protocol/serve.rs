@@ -7,13 +7,14 @@ use std::{
     panic,
     process::{self, ExitCode},
     sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
 };
 
 use log::LevelFilter;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Added, Args, CniError, Code, Env, Request, Target, Verb, Version, request::declared_version};
+use super::{Added, Args, CniError, Code, Env, Request, Target, Verb, Version, logging, request::declared_version};
 use crate::{Attachment, json::Node};
 
 /// What a plugin does. Configuration and environment have been read and checked as far as the specification goes.
@@ -42,11 +43,16 @@ pub fn serve(plugin: &impl Plugin) -> ExitCode {
     panic::set_hook(Box::new(|info| {
         let error = CniError::new(Code::Internal, format!("internal error: {info}").replace('\n', " "))
             .with_details("this is a fault of the plugin, not of the configuration; please report it");
-        eprintln!("{error}");
         print(&error.document(Version::LATEST));
+        // The log comes last: it may be what has failed.
+        if log::max_level() == LevelFilter::Off {
+            eprintln!("{error}");
+        } else {
+            log::error!("{error}");
+        }
         process::exit(1);
     }));
-    let printed = match answer(plugin, |name| std::env::var_os(name), io::stdin()) {
+    let printed = match answer(plugin, |name| std::env::var_os(name), io::stdin(), logging::start) {
         Ok(Answer::Nothing) => true,
         Ok(Answer::About(text)) => {
             eprintln!("{text}");
@@ -91,7 +97,28 @@ struct VersionDocument {
     supported_versions: [&'static str; Version::ALL.len()],
 }
 
-fn answer<P: Plugin>(plugin: &P, var: impl Fn(&str) -> Option<OsString>, stdin: impl Read) -> Result<Answer, Failure> {
+/// What a call of `plugin` comes to, with `var` and `stdin` for the environment and the standard input of a process:
+/// the document that would be printed, if any.
+pub fn call<P: Plugin>(
+    plugin: &P,
+    var: impl Fn(&str) -> Option<OsString>,
+    stdin: impl Read,
+) -> Result<Option<Value>, CniError> {
+    match answer(plugin, var, stdin, |_, _| ()) {
+        Ok(Answer::Document(document)) => Ok(Some(document)),
+        Ok(Answer::Nothing) => Ok(None),
+        Ok(Answer::About(text)) => Ok(Some(text.into())),
+        Err(failure) => Err(failure.error),
+    }
+}
+
+/// The same; `start_log` is called as soon as it is known what about.
+fn answer<P: Plugin>(
+    plugin: &P,
+    var: impl Fn(&str) -> Option<OsString>,
+    stdin: impl Read,
+    start_log: impl FnOnce(&Value, &Env),
+) -> Result<Answer, Failure> {
     let Some(env) = Env::read(var)? else {
         let versions = Version::ALL.map(Version::text).join(", ");
         return Ok(Answer::About(format!("{}\nCNI protocol versions supported: {versions}", P::ABOUT)));
@@ -104,8 +131,12 @@ fn answer<P: Plugin>(plugin: &P, var: impl Fn(&str) -> Option<OsString>, stdin: 
     let conf = read_conf(stdin)?;
     let version = declared_version(&conf)?;
     let in_version = |error| Failure { version, error };
-    start_log(&conf);
-    dispatch(plugin, env, conf).map_err(in_version)
+    start_log(&conf, &env);
+    let began = Instant::now();
+    log::debug!("configuration: {conf}");
+    let answer = dispatch(plugin, env, conf).map_err(in_version)?;
+    log::info!("done in {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
+    Ok(answer)
 }
 
 fn dispatch(plugin: &impl Plugin, env: Env, conf: Value) -> Result<Answer, CniError> {
@@ -155,18 +186,6 @@ fn read_conf(mut stdin: impl Read) -> Result<Value, CniError> {
     let conf: Value = serde_json::from_slice(&bytes)
         .map_err(|e| CniError::new(Code::Decode, format!("network configuration on standard input: {e}")))?;
     if conf.is_object() { Ok(conf) } else { Err(Node::root(&conf).error("must be an object").into()) }
-}
-
-/// Logs go where runtimes collect them, at the level the configuration asks for. A level that is none is worth a
-/// complaint but no pod.
-fn start_log(conf: &Value) {
-    let wanted = &conf["logLevel"];
-    let level = wanted.as_str().map_or(Ok(LevelFilter::Warn), str::parse);
-    // A second start in one process, as tests do, keeps the first logger.
-    let _ = env_logger::Builder::new().filter_level(level.as_ref().copied().unwrap_or(LevelFilter::Warn)).try_init();
-    if level.is_err() || !(wanted.is_null() || wanted.is_string()) {
-        log::warn!("logLevel: {wanted} is not one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\"");
-    }
 }
 
 /// The attachments that GC must spare. Their list must be there: without it everything would go.

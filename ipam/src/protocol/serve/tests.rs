@@ -47,7 +47,7 @@ impl Plugin for Spy {
 
 fn call(spy: &Spy, env: &[(&str, &str)], stdin: &str) -> Result<Option<Value>, (Version, u32, String)> {
     let var = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, value)| value.into());
-    match answer(spy, var, stdin.as_bytes()) {
+    match answer(spy, var, stdin.as_bytes(), |_, _| ()) {
         Ok(Answer::Document(document)) => Ok(Some(document)),
         Ok(Answer::Nothing) => Ok(None),
         Ok(Answer::About(text)) => Ok(Some(json!(text))),
@@ -147,5 +147,5 @@ fn failing_streams_are_input_errors() {
         }
     }
     let var = |name: &str| env("DEL", "").iter().find(|(n, _)| *n == name).map(|(_, value)| value.into());
-    assert_eq!(answer(&Spy::default(), var, Broken).unwrap_err().error.code, Code::Io);
+    assert_eq!(answer(&Spy::default(), var, Broken, |_, _| ()).unwrap_err().error.code, Code::Io);
 }
