@@ -62,7 +62,7 @@ fn a_log_file_that_cannot_be_costs_no_pod() {
 #[test]
 fn processes_that_write_and_rotate_at_once_lose_no_line() {
     const AT_ONCE: usize = 16;
-    const ROUNDS: usize = 8;
+    const ROUNDS: usize = 5;
     let dir = tempfile::tempdir().unwrap();
     let log_file = dir.path().join("cni.log");
     let mut conf = conf(dir.path(), &log_file);
@@ -98,6 +98,6 @@ fn processes_that_write_and_rotate_at_once_lose_no_line() {
             }
         }
     }
-    assert!(files > 3, "it was never full");
+    assert!(files > 2, "it was never full");
     assert_eq!(done, expected);
 }

@@ -6,6 +6,7 @@
 //! files are removed by whoever begins a new one.
 
 use std::{
+    collections::HashSet,
     fs::{self, File, OpenOptions},
     io::{ErrorKind, Write},
     net::IpAddr,
@@ -38,13 +39,10 @@ impl Store {
         let periods = [now.saturating_sub(1), now];
         let text: String =
             periods.iter().filter_map(|period| fs::read_to_string(self.released(*period)).ok()).collect();
-        let mut cooling: Vec<IpAddr> = Vec::new();
-        for ip in text.lines().rev().filter_map(|line| line.parse().ok()) {
-            // What was given back twice rests since the second time.
-            if !cooling.contains(&ip) {
-                cooling.push(ip);
-            }
-        }
+        // What was given back twice rests since the second time. After a GC there may be thousands.
+        let mut seen = HashSet::new();
+        let last_first = text.lines().rev().filter_map(|line| line.parse().ok());
+        let mut cooling: Vec<IpAddr> = last_first.filter(|ip| seen.insert(*ip)).collect();
         cooling.reverse();
         cooling
     }
