@@ -7,8 +7,8 @@
 //! <dir>/lock                whose flock(2) is held by whoever reads or changes any of it
 //! ```
 //!
-//! Nothing is written, and only what host-local would take back itself is removed: who switches back finds the rest as
-//! it was.
+//! Nothing is written but the lock where it is missing, and only what host-local would take back itself is removed, or
+//! by GC what belongs to nobody: who switches back finds the rest as it was.
 
 use std::{
     fs::{self, File, OpenOptions},
