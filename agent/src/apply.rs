@@ -1,5 +1,7 @@
 //! Making the node hold what was computed: only differences are written.
 
 pub mod dataplane;
+pub mod nics;
 pub mod routes;
 pub mod settle;
+pub mod sockets;

@@ -36,6 +36,15 @@ pub struct Options {
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub host_nat: bool,
 
+    /// An interface that other machines reach this node by; may be given several times [default: all with an address that
+    /// are not a pod's].
+    #[arg(long = "nic", value_name = "NAME")]
+    pub nics: Vec<String>,
+
+    /// The cgroup below which processes reach port mappings by the node's own addresses [default: the root of cgroup2].
+    #[arg(long, value_name = "DIR")]
+    pub cgroup: Option<PathBuf>,
+
     /// Replace pinned maps that do not fit this version by empty ones, instead of refusing to start.
     #[arg(long)]
     pub replace_pins: bool,

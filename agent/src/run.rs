@@ -3,6 +3,7 @@
 use std::{future::pending, time::Duration};
 
 use anyhow::Context;
+use caracal_datapath::Pinned;
 use rtnetlink::Handle;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -11,7 +12,7 @@ use tokio::{
 
 use crate::{
     Options,
-    apply::{dataplane, routes, settle},
+    apply::{dataplane, nics, routes, settle, sockets},
     compile,
     lock::Lock,
     source::{Manifests, Watch},
@@ -29,15 +30,20 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     let _lock = Lock::take(&options.run_dir)?;
     let own = own_name(options)?;
     let pinned = dataplane::load(options)?;
+    sockets::attach(options, &pinned);
     let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
     tokio::spawn(connection);
     let mut manifests = Manifests::new(&options.manifests);
     let mut watch = Watch::new(manifests.directory())?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    // Before anybody is told that this node is ready.
+    attach_nics(&handle, &pinned, options).await;
     log::info!("node {own}: following {}", options.manifests.display());
     let follow = async {
         loop {
-            let wait = if step(&mut manifests, &handle, &own).await { RESYNC } else { RETRY };
+            let routes = step(&mut manifests, &handle, &own).await;
+            let nics = attach_nics(&handle, &pinned, options).await;
+            let wait = if routes && nics { RESYNC } else { RETRY };
             tokio::select! {
                 () = watch.changed() => sleep(SETTLE).await,
                 () = sleep(wait) => {}
@@ -86,6 +92,15 @@ async fn step(manifests: &mut Manifests, handle: &Handle, own: &str) -> bool {
             false
         }
     }
+}
+
+/// False if something is left to be done.
+async fn attach_nics(handle: &Handle, pinned: &Pinned, options: &Options) -> bool {
+    let errors = nics::sync(handle, pinned, &options.nics).await;
+    for error in &errors {
+        log::error!("{error}");
+    }
+    errors.is_empty()
 }
 
 fn own_name(options: &Options) -> anyhow::Result<String> {

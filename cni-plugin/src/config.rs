@@ -9,17 +9,16 @@ use caracal_ipam::{
     protocol::{CniError, Code, Dns, Request, RuntimeDns, requested_mac},
 };
 
-use crate::bandwidth::Bandwidth;
+use crate::{
+    bandwidth::Bandwidth,
+    ports::{self, Wish},
+};
 
 /// What state is kept under, unless a configuration says otherwise.
 pub const RUN_DIR: &str = "/run/caracal";
 
 /// The `ipam.type` that is served in this process.
 pub const IPAM_TYPE: &str = "caracal-ipam";
-
-/// Capabilities that a configuration may declare but that are not served yet. A pod that relies on one must not start
-/// without it.
-const UNSUPPORTED_CAPABILITIES: [&str; 1] = ["portMappings"];
 
 /// Whether a pod may start without the data plane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,6 +69,8 @@ pub struct Config {
     pub attach: Attach,
     /// How fast the pod may send and receive.
     pub bandwidth: Bandwidth,
+    /// Ports of the node that lead to the pod's.
+    pub ports: Vec<Wish>,
 }
 
 impl Places {
@@ -113,7 +114,10 @@ impl Config {
     /// Reads what ADD and STATUS need, and refuses what they cannot do.
     pub fn parse(request: &Request) -> Result<Self, CniError> {
         let conf = request.conf();
-        refuse_unsupported(&conf)?;
+        if conf.field("ipMasq")? == Some(true) {
+            let msg = "ipMasq: true is not supported; what leaves the node is for the node to translate";
+            return Err(CniError::new(Code::UnsupportedField, msg));
+        }
         let mtu: Option<u32> = conf.field("mtu")?.filter(|mtu| *mtu != 0);
         // The least that IPv4 needs, and what fits a packet's length field.
         if let Some(mtu) = mtu.filter(|mtu| !(68..=65535).contains(mtu)) {
@@ -143,7 +147,8 @@ impl Config {
         let mac = requested_mac(&conf, &request.args)?.map(Mac);
         let runtime_dns = RuntimeDns::read(&conf)?;
         let bandwidth = Bandwidth::parse(&conf)?;
-        Ok(Self { places: Places::read(&conf)?, mtu, dns, runtime_dns, mac, policy, attach, bandwidth })
+        let ports = ports::parse(&conf)?;
+        Ok(Self { places: Places::read(&conf)?, mtu, dns, runtime_dns, mac, policy, attach, bandwidth, ports })
     }
 
     /// The pod's resolver settings, where its IPAM has given `given`.
@@ -167,23 +172,6 @@ fn absolute(conf: &Node<'_>, key: &str) -> Result<Option<PathBuf>, FieldError> {
         Some(path) if !path.is_absolute() => Err(conf.field_error(key, "must be an absolute path")),
         path => Ok(path),
     }
-}
-
-fn refuse_unsupported(conf: &Node<'_>) -> Result<(), CniError> {
-    let Some(runtime) = conf.get("runtimeConfig")? else { return Ok(()) };
-    for capability in UNSUPPORTED_CAPABILITIES {
-        let Some(wanted) = runtime.get(capability)? else { continue };
-        let empty = match wanted.value() {
-            serde_json::Value::Array(list) => list.is_empty(),
-            serde_json::Value::Object(object) => object.is_empty(),
-            value => *value == "",
-        };
-        if !empty {
-            let msg = format!("runtimeConfig.{capability}: {} is not supported yet", wanted.value());
-            return Err(CniError::new(Code::UnsupportedField, msg));
-        }
-    }
-    Ok(())
 }
 
 /// `ipam.type`, in a list that this plugin is the first of.

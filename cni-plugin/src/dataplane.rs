@@ -4,11 +4,14 @@
 use std::{collections::BTreeMap, net::IpAddr, path::Path};
 
 use caracal_datapath::{
-    Error, Pinned, Root,
+    Error, Mapping, Pinned, Root,
     abi::{Endpoint, Mac, program},
 };
 
-use crate::config::Attach;
+use crate::{
+    config::Attach,
+    netlink::{Socket, link_by_index},
+};
 
 /// What is pinned on this node.
 #[derive(Debug)]
@@ -72,6 +75,44 @@ impl DataPlane {
         let PodLink { ifindex, pod_mac, host_mac } = link;
         let endpoint = Endpoint { ifindex, flags: queues.flags(), pod_mac, host_mac, ..Endpoint::default() };
         addresses.iter().try_for_each(|ip| pinned.set_endpoint(*ip, &endpoint))
+    }
+
+    /// Makes ports of the node lead to the pod behind a link. What a link that is gone held is free.
+    pub fn map_ports(&self, link: u32, mappings: &[Mapping]) -> Result<(), crate::Error> {
+        let Some(pinned) = &self.pinned else { return Ok(()) };
+        for mapping in mappings {
+            if let Err(owner) = pinned.map_port(mapping, link)? {
+                self.take_over(mapping, link, owner)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_over(&self, mapping: &Mapping, link: u32, owner: u32) -> Result<(), crate::Error> {
+        let Some(pinned) = &self.pinned else { return Ok(()) };
+        let taken = |owner| {
+            let Mapping { host_ip, host_port: port, protocol, .. } = *mapping;
+            crate::Error::PortTaken { host_ip, port, protocol, owner }
+        };
+        if link_by_index(&mut Socket::open()?, owner)?.is_some() {
+            return Err(taken(owner));
+        }
+        log::warn!("link number {owner} is gone and its port mappings are not; they are removed");
+        pinned.unmap_ports(owner)?;
+        pinned.map_port(mapping, link)?.map_err(taken)
+    }
+
+    /// The mappings that are missing of what [`DataPlane::map_ports`] makes, in words.
+    pub fn missing_ports(&self, link: u32, mappings: &[Mapping]) -> Result<Option<String>, Error> {
+        let Some(pinned) = &self.pinned else { return Ok(None) };
+        let known = if mappings.is_empty() { Vec::new() } else { pinned.mappings()? };
+        let missing = mappings.iter().find(|mapping| !known.contains(&(**mapping, link)));
+        Ok(missing.map(|mapping| format!("port {} of {} does not lead to the pod", mapping.host_port, mapping.host_ip)))
+    }
+
+    /// Undoes [`DataPlane::map_ports`].
+    pub fn unmap_ports(&self, link: u32) -> Result<(), Error> {
+        self.pinned.as_ref().map_or(Ok(()), |pinned| pinned.unmap_ports(link))
     }
 
     /// What is missing of what [`DataPlane::attach`] does, in words; nothing if no data plane is there to miss it.

@@ -1,5 +1,7 @@
 //! Everything that can stop a verb, and the code under which the runtime learns of it.
 
+use std::net::IpAddr;
+
 use caracal_ipam::protocol::{CniError, Code};
 
 use crate::{netlink, netns, peer, record, sysctl};
@@ -34,6 +36,23 @@ pub enum Error {
     /// There is no data plane where there must be one.
     #[error("policy is \"required\", but no data plane is pinned under {0}; caracal-agent pins it when it starts")]
     NoDataPlane(String),
+    /// A port mapping without what would serve it.
+    #[error("portMappings need the data plane, and none is pinned under {0}; caracal-agent pins it when it starts")]
+    NoPorts(String),
+    /// A port of the node that leads to another pod already.
+    #[error(
+        "portMappings: port {port}/{protocol} of {host_ip} leads to another pod already, the one behind link number {owner}"
+    )]
+    PortTaken {
+        /// The node's address.
+        host_ip: IpAddr,
+        /// The node's port.
+        port: u16,
+        /// IP protocol number.
+        protocol: u8,
+        /// The other pod's veth.
+        owner: u32,
+    },
     /// The attachment exists.
     #[error("{0} is attached already; a second ADD needs a DEL before it")]
     Attached(String),
@@ -74,12 +93,12 @@ impl From<Error> for CniError {
             Error::Netns(netns::Error::Open { .. }) | Error::IfnameTaken(_) => Code::InvalidEnvironment,
             Error::Netns(netns::Error::Own { .. } | netns::Error::Enter { .. }) => Code::InvalidNetns,
             Error::Record(_) => Code::Io,
-            Error::NoDataPlane(_) | Error::Busy(_) => Code::TryAgainLater,
+            Error::NoDataPlane(_) | Error::NoPorts(_) | Error::Busy(_) => Code::TryAgainLater,
             Error::Attached(_) => Code::Duplicate,
             Error::Netlink(_) | Error::Sysctl(_) | Error::HostIfnameTaken(_) | Error::NoIpv6 | Error::NoPeer(_) => {
                 Code::Network
             }
-            Error::DataPlane(_) => Code::DataPlane,
+            Error::DataPlane(_) | Error::PortTaken { .. } => Code::DataPlane,
             Error::Remains { .. } => Code::Incomplete,
             Error::Check(_) => Code::CheckFailed,
         };

@@ -5,6 +5,7 @@
 //!
 //! * [`config`]: what a network configuration asks for.
 //! * [`bandwidth`]: how fast a pod may send and receive.
+//! * [`ports`]: ports of the node that lead to a pod's.
 //! * [`identity`]: how an attachment's link is called.
 //! * [`record`]: what is kept about an attachment, so that it can be taken apart.
 //! * [`source`]: where a pod's addresses come from.
@@ -21,6 +22,7 @@ pub mod config;
 pub mod dataplane;
 pub mod identity;
 pub mod peer;
+pub mod ports;
 pub mod record;
 pub mod source;
 pub mod sysctl;

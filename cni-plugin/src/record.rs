@@ -44,6 +44,8 @@ pub struct Record {
     pub addresses: Vec<IpAddr>,
     /// The limits put on the link.
     pub bandwidth: Bandwidth,
+    /// Ports of the node lead to the pod's.
+    pub has_ports: bool,
     /// `ipam.type`: who gave the addresses.
     pub ipam: String,
     /// Where our own IPAM took them from.

@@ -16,6 +16,7 @@ use crate::{
     Error,
     config::{Config, Policy, is_chained},
     dataplane::DataPlane,
+    ports,
     record::RecordFile,
     source::Source,
 };
@@ -64,7 +65,8 @@ impl Plugin for Caracal {
         let file = RecordFile::open(&release.places.records(&request.network), &target.attachment);
         let file = file.map_err(Error::from)?;
         if release.is_chained(file.as_ref().map(RecordFile::record)) {
-            return Ok(chained::check(target, &release, file.as_ref().map(RecordFile::record))?);
+            let wishes = ports::parse(&request.conf())?;
+            return Ok(chained::check(target, &release, file.as_ref().map(RecordFile::record), &wishes)?);
         }
         check::check(request, target, &release, file.as_ref())
     }
@@ -99,6 +101,9 @@ fn pod_name(args: &Args) -> Option<String> {
 fn require_data_plane(config: &Config, data_plane: &DataPlane) -> Result<(), Error> {
     if config.policy == Policy::Required && !data_plane.is_loaded() {
         return Err(Error::NoDataPlane(config.places.bpffs.display().to_string()));
+    }
+    if !config.ports.is_empty() && !data_plane.is_loaded() {
+        return Err(Error::NoPorts(config.places.bpffs.display().to_string()));
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ mod xdp;
 
 /// What can be attached to.
 pub use aya::programs::{CgroupSockAddrAttachType, XdpMode};
-pub use cgroup::cgroup;
+pub use cgroup::{SOCKETS, cgroup};
 pub use link::unpin;
 pub use tc::{Direction, Method, PRIORITY, detach_tc, forget_tc, tc};
 pub use xdp::xdp;

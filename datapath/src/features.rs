@@ -45,6 +45,7 @@ impl Feature {
 pub struct Features(Vec<Feature>);
 
 const REDIRECT_PEER: &str = "bpf_redirect_peer";
+const SOCKETS: &str = "socket address programs";
 
 impl Features {
     /// Tries them all.
@@ -63,6 +64,12 @@ impl Features {
             ),
             feature("batch operations on maps", Required, "no other way to list a table of flows", batch()),
             feature("tcx links", Optional, "clsact filters, which another program may replace", Ok(tcx())),
+            feature(
+                SOCKETS,
+                Optional,
+                "port mappings do not answer the node itself",
+                program(ProgramType::CgroupSockAddr),
+            ),
             feature(
                 REDIRECT_PEER,
                 Optional,
@@ -85,7 +92,17 @@ impl Features {
     /// Whether packets can go straight into the receiver's namespace.
     #[must_use]
     pub fn redirect_peer(&self) -> bool {
-        self.iter().any(|feature| feature.name == REDIRECT_PEER && feature.is_there())
+        self.has(REDIRECT_PEER)
+    }
+
+    /// Whether sockets can be told whom to talk to.
+    #[must_use]
+    pub fn sockets(&self) -> bool {
+        self.has(SOCKETS)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.iter().any(|feature| feature.name == name && feature.is_there())
     }
 
     /// As if the kernel lacked a feature, to test what is done without it.

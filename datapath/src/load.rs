@@ -9,7 +9,7 @@ use aya::{
 };
 use caracal_abi::{map, program};
 
-use crate::{Error, Features, Root, bpffs};
+use crate::{Error, Features, Root, attach, bpffs, sys};
 
 /// The object built from `ebpf/` together with this binary.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/caracal.bpf.o"));
@@ -68,7 +68,8 @@ impl Loader {
                 loaded => break loaded?,
             }
         };
-        for name in program::TC {
+        let sockets = self.features.sockets().then_some(attach::SOCKETS).unwrap_or_default();
+        for name in program::TC.iter().copied().chain(sockets.iter().map(|(name, _)| *name)) {
             let found = ebpf.program_mut(name).ok_or(Error::NoProgram { name })?;
             load_program(name, found)?;
             pin_program(root, name, found)?;
@@ -79,10 +80,16 @@ impl Loader {
     fn load_object(&self, root: &Root) -> Result<Ebpf, Error> {
         let redirect_peer = u8::from(self.features.redirect_peer());
         let host_nat = u8::from(self.host_nat);
+        // None: then no socket is on the host, and loopback addresses are nobody's services.
+        let host_netns = sys::netns_cookie().unwrap_or_else(|e| {
+            log::warn!("no cookie of this network namespace ({e}): port mappings do not answer on loopback addresses");
+            0
+        });
         let mut loader = EbpfLoader::new();
         loader.verifier_log_level(VerifierLogLevel::VERBOSE | VerifierLogLevel::STATS);
         loader.override_global("REDIRECT_PEER", &redirect_peer, true);
         loader.override_global("HOST_NAT", &host_nat, true);
+        loader.override_global("HOST_NETNS", &host_netns, true);
         for name in map::ALL {
             loader.map_pin_path(name, root.map(name));
         }
@@ -123,6 +130,7 @@ fn mismatch(root: &Root, error: EbpfError) -> Error {
 fn load_program(name: &'static str, program: &mut Program) -> Result<(), Error> {
     let loaded = match program {
         Program::SchedClassifier(classifier) => classifier.load(),
+        Program::CgroupSockAddr(sockets) => sockets.load(),
         _ => return Err(Error::NoProgram { name }),
     };
     loaded.map_err(Error::program(name, "load it"))

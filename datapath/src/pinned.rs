@@ -75,7 +75,7 @@ impl Pinned {
         let interfaces = self.interfaces()?;
         let results = interfaces.iter().map(|&ifindex| self.attach_pod(ifindex));
         let errors: Vec<Error> = results.filter_map(Result::err).collect();
-        self.forget_links_except(&interfaces)?;
+        self.forget_links_except(program::FROM_POD, &interfaces)?;
         Ok((interfaces.len() - errors.len(), errors))
     }
 
@@ -148,13 +148,13 @@ impl Pinned {
         Ok(())
     }
 
-    fn forget_links_except(&self, interfaces: &BTreeSet<u32>) -> Result<(), Error> {
+    fn forget_links_except(&self, program: &str, interfaces: &BTreeSet<u32>) -> Result<(), Error> {
         let links = self.root.links_dir();
         let entries = fs::read_dir(&links).map_err(Error::directory("list it", &links))?;
         for entry in entries {
             let entry = entry.map_err(Error::directory("list it", &links))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            let ifindex = name.strip_prefix(program::FROM_POD).and_then(|rest| rest.strip_prefix('-')?.parse().ok());
+            let ifindex = name.strip_prefix(program).and_then(|rest| rest.strip_prefix('-')?.parse().ok());
             if ifindex.is_some_and(|ifindex: u32| !interfaces.contains(&ifindex)) {
                 attach::unpin(&entry.path())?;
             }

@@ -1,8 +1,9 @@
-//! bpf(2) commands that aya does not wrap: batch operations on maps, detaching a link at once.
+//! What aya does not wrap: batch operations on maps, detaching a link at once, a namespace's cookie.
 
 use std::{
     ffi::CString,
     io,
+    net::{Ipv4Addr, UdpSocket},
     os::{
         fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
         unix::ffi::OsStrExt,
@@ -28,6 +29,21 @@ pub(crate) fn detach_pinned_link(pin: &Path) -> io::Result<()> {
     // SAFETY: the command reads a number.
     unsafe { bpf(bpf_cmd::BPF_LINK_DETACH, &mut attr) }.map(drop)
 }
+
+/// The number by which programs know the network namespace of the calling thread. Kernels before 5.14 have none.
+pub(crate) fn netns_cookie() -> io::Result<u64> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let mut cookie = 0_u64;
+    let mut length = libc::socklen_t::try_from(size_of_val(&cookie)).map_err(io::Error::other)?;
+    let fd = socket.as_raw_fd();
+    // SAFETY: the kernel writes at most `length` bytes, the size of the number.
+    let result =
+        unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, SO_NETNS_COOKIE, (&raw mut cookie).cast(), &raw mut length) };
+    if result == 0 { Ok(cookie) } else { Err(io::Error::last_os_error()) }
+}
+
+/// include/uapi/asm-generic/socket.h
+const SO_NETNS_COOKIE: libc::c_int = 71;
 
 /// # Safety
 /// The addresses in `attr` must be valid for what `command` does with them.

@@ -22,10 +22,14 @@ mod from_pod;
 mod maps;
 mod services;
 mod skb;
+mod sock;
 mod translate;
 mod walk;
 
-use aya_ebpf::{macros::classifier, programs::TcContext};
+use aya_ebpf::{
+    macros::{cgroup_sock_addr, classifier},
+    programs::{SockAddrContext, TcContext},
+};
 
 /// tcx ingress of a pod's host-side veth.
 #[classifier]
@@ -39,6 +43,62 @@ fn from_pod(ctx: TcContext) -> i32 {
 #[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
 fn from_net(ctx: TcContext) -> i32 {
     from_net::run(&ctx)
+}
+
+/// connect of IPv4 sockets.
+#[cgroup_sock_addr(connect4)]
+#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
+fn connect4(ctx: SockAddrContext) -> i32 {
+    sock::forth4(sock::Call::new(&ctx))
+}
+
+/// connect of IPv6 sockets.
+#[cgroup_sock_addr(connect6)]
+#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
+fn connect6(ctx: SockAddrContext) -> i32 {
+    sock::forth6(sock::Call::new(&ctx))
+}
+
+/// sendmsg of IPv4 sockets.
+#[cgroup_sock_addr(sendmsg4)]
+#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
+fn sendmsg4(ctx: SockAddrContext) -> i32 {
+    sock::forth4(sock::Call::new(&ctx))
+}
+
+/// sendmsg of IPv6 sockets.
+#[cgroup_sock_addr(sendmsg6)]
+#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
+fn sendmsg6(ctx: SockAddrContext) -> i32 {
+    sock::forth6(sock::Call::new(&ctx))
+}
+
+/// recvmsg of IPv4 sockets.
+#[cgroup_sock_addr(recvmsg4)]
+#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
+fn recvmsg4(ctx: SockAddrContext) -> i32 {
+    sock::back4(sock::Call::new(&ctx))
+}
+
+/// recvmsg of IPv6 sockets.
+#[cgroup_sock_addr(recvmsg6)]
+#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
+fn recvmsg6(ctx: SockAddrContext) -> i32 {
+    sock::back6(sock::Call::new(&ctx))
+}
+
+/// getpeername of IPv4 sockets.
+#[cgroup_sock_addr(getpeername4)]
+#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
+fn getpeername4(ctx: SockAddrContext) -> i32 {
+    sock::back4(sock::Call::new(&ctx))
+}
+
+/// getpeername of IPv6 sockets.
+#[cgroup_sock_addr(getpeername6)]
+#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
+fn getpeername6(ctx: SockAddrContext) -> i32 {
+    sock::back6(sock::Call::new(&ctx))
 }
 
 /// The helpers these programs call are for GPL-compatible programs only.

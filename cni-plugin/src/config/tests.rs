@@ -33,7 +33,8 @@ fn defaults() {
             mac: None,
             policy: Policy::None,
             attach: Attach::Filter,
-            bandwidth: Bandwidth::default()
+            bandwidth: Bandwidth::default(),
+            ports: Vec::new(),
         }
     );
     assert_eq!(config.places.records("net"), Path::new("/run/caracal/endpoints/net"));
@@ -71,6 +72,7 @@ fn everything_given() {
         policy: Policy::Required,
         attach: Attach::Filter,
         bandwidth: Bandwidth::default(),
+        ports: Vec::new(),
     };
     assert_eq!(config, expected);
     let config = Config::parse(&request(|conf| {
@@ -80,16 +82,6 @@ fn everything_given() {
     }))
     .unwrap();
     assert_eq!((config.mtu, config.dns, config.places.data_dir), (None, None, "/d".into()));
-}
-
-#[test]
-fn what_is_not_supported_is_said_and_not_pretended() {
-    let wishes = [("portMappings", json!([{"hostPort": 80}]))];
-    for (capability, wish) in wishes {
-        let (code, text) = refused(|conf| conf["runtimeConfig"] = json!({capability: wish}));
-        assert_eq!(code, 2);
-        assert!(text.starts_with(&format!("runtimeConfig.{capability}: ")), "{text}");
-    }
 }
 
 #[test]

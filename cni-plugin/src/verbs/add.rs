@@ -17,6 +17,7 @@ use crate::{
     identity::Identity,
     netlink::{Link, Socket, VethEnd, device_towards, is_own, link_by_index, link_by_name, link_delete, veth_add},
     netns::Netns,
+    ports::mappings,
     record::{Begun, Record, RecordFile},
     source::{Given, Source},
     sysctl,
@@ -84,6 +85,7 @@ impl Add<'_> {
             host_mac: self.identity.host_mac.to_string(),
             pod_mac: self.identity.pod_mac.to_string(),
             bandwidth: self.config.bandwidth,
+            has_ports: !self.config.ports.is_empty(),
             ipam: self.source.kind().to_owned(),
             data_dir,
             bpffs,
@@ -127,6 +129,7 @@ impl Add<'_> {
         let queues =
             Queues { attach: self.config.attach, queued: self.config.bandwidth.ingress.is_some(), filtered: false };
         self.data_plane.attach(PodLink { ifindex: link, pod_mac, host_mac }, queues, &plan.addresses)?;
+        self.data_plane.map_ports(link, &mappings(&self.config.ports, &plan.addresses))?;
         if ipv6_is_off {
             self.netns.run(|| sysctl::enable_ipv6(&plan.ifname))??;
         }

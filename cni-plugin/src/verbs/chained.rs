@@ -20,6 +20,7 @@ use crate::{
     netlink::{Socket, has_foreign_ingress_filter, has_ingress_filter, is_queued},
     netns::Netns,
     peer::{self, Pair, Unsuitable},
+    ports::{Wish, mappings},
     record::{Begun, Record, RecordFile},
 };
 
@@ -55,6 +56,7 @@ fn attach(
         pod_mac: pair.pod_mac.to_string(),
         addresses: pair.addresses_like(&previous.addresses()),
         bandwidth: config.bandwidth,
+        has_ports: !config.ports.is_empty(),
         bpffs: config.places.bpffs.clone(),
         ..Record::default()
     };
@@ -78,7 +80,8 @@ fn guard(
         limits(target, pair, &config.bandwidth)?.apply()?;
     }
     let queues = queues_of(pair.host.index, config)?;
-    Ok(data_plane.attach(pod_link(pair), queues, addresses)?)
+    data_plane.attach(pod_link(pair), queues, addresses)?;
+    data_plane.map_ports(pair.host.index, &mappings(&config.ports, addresses))
 }
 
 fn limits<'a>(target: &'a Target, pair: &Pair, bandwidth: &Bandwidth) -> Result<bandwidth::PodLink<'a>, Error> {
@@ -164,7 +167,12 @@ fn forget(target: &Target, release: &Release<'_>) -> Vec<String> {
 }
 
 /// Whether the interface is what it was, and guarded.
-pub(super) fn check(target: &Target, release: &Release<'_>, record: Option<&Record>) -> Result<(), Error> {
+pub(super) fn check(
+    target: &Target,
+    release: &Release<'_>,
+    record: Option<&Record>,
+    wishes: &[Wish],
+) -> Result<(), Error> {
     let failed = |difference: String| Err(Error::Check(difference));
     let ifname = target.attachment.ifname();
     let path = target.netns.as_deref().unwrap_or("".as_ref());
@@ -194,6 +202,9 @@ pub(super) fn check(target: &Target, release: &Release<'_>, record: Option<&Reco
         return failed(difference);
     }
     let index = pair.host.index;
+    if let Some(missing) = data_plane.missing_ports(index, &mappings(wishes, &record.addresses))? {
+        return failed(missing);
+    }
     if data_plane.is_loaded() && !data_plane.has_pin(index) && !has_ingress_filter(&mut Socket::open()?, index)? {
         return failed(format!("{ifname}: no program is attached to its host's end {}", pair.host.name));
     }

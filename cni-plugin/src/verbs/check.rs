@@ -9,9 +9,11 @@ use super::Release;
 use crate::{
     Error,
     bandwidth::PodLink,
+    dataplane::DataPlane,
     identity::Identity,
     netlink::{Link, RouteSpec, Socket, addresses_of, link_by_name, routes_of},
     netns::Netns,
+    ports::{self, mappings},
     record::RecordFile,
     source,
     wiring::gateway,
@@ -49,8 +51,13 @@ pub(super) fn check(
     let found = netns.run(|| look(ifname)).map_err(Error::from)??;
     compare(&previous, interface, &found).map_err(|difference| failed(format!("{ifname}: {difference}")))?;
     let limits = PodLink::open(link.index, Some(&netns), ifname, &record.bandwidth, link.mtu);
-    match limits.and_then(|mut limits| limits.difference())? {
-        Some(difference) => Err(failed(difference).into()),
+    if let Some(difference) = limits.and_then(|mut limits| limits.difference())? {
+        return Err(failed(difference).into());
+    }
+    let wanted = mappings(&ports::parse(&request.conf())?, &record.addresses);
+    let data_plane = DataPlane::open(&release.bpffs(record)).map_err(Error::from)?;
+    match data_plane.missing_ports(link.index, &wanted).map_err(Error::from)? {
+        Some(missing) => Err(failed(format!("{ifname}: {missing}")).into()),
         None => Ok(()),
     }
 }

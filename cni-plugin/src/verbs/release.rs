@@ -152,6 +152,7 @@ impl<'a> Release<'a> {
             }
         });
         if let Some((data_plane, ifindex)) = &data_plane {
+            errors.extend(unmap_ports(data_plane, *ifindex, &record).err());
             errors.extend(data_plane.withdraw(*ifindex, &record.addresses).into_iter().map(Error::from));
         }
         match link.map_or(Ok(()), |link| delete_link(&link, &record, attachment)) {
@@ -183,7 +184,11 @@ impl<'a> Release<'a> {
     fn detach(&self, ifindex: Option<u32>, record: &Record) -> Vec<Error> {
         let Some(ifindex) = ifindex else { return Vec::new() };
         match DataPlane::open(&self.bpffs(record)) {
-            Ok(data_plane) => data_plane.detach(ifindex, &record.addresses).into_iter().map(Error::from).collect(),
+            Ok(data_plane) => {
+                let mut errors: Vec<Error> = unmap_ports(&data_plane, ifindex, record).err().into_iter().collect();
+                errors.extend(data_plane.detach(ifindex, &record.addresses).into_iter().map(Error::from));
+                errors
+            }
             Err(e) => vec![e.into()],
         }
     }
@@ -191,6 +196,14 @@ impl<'a> Release<'a> {
 
 fn known(recorded: &Path, configured: &Path) -> PathBuf {
     if recorded.as_os_str().is_empty() { configured.to_owned() } else { recorded.to_owned() }
+}
+
+/// Without a record there may be some.
+fn unmap_ports(data_plane: &DataPlane, ifindex: u32, record: &Record) -> Result<(), Error> {
+    if record.has_ports || record.host_ifindex.is_none() {
+        data_plane.unmap_ports(ifindex)?;
+    }
+    Ok(())
 }
 
 /// Takes our limits off a link that stays.

@@ -17,10 +17,10 @@ fn of_the_call_itself() {
     let add = |stdin: &str| call("ADD", &env("/run/netns/nothing"), stdin).error();
     let (code, _) = add(&conf("0.2.0", &SUBNET).to_string());
     assert_eq!(code, 1);
-    let mut bandwidth = conf("1.0.0", &SUBNET);
-    bandwidth["runtimeConfig"] = json!({"bandwidth": {"ingressRate": 1}});
-    let (code, msg) = add(&bandwidth.to_string());
-    assert_eq!((code, msg.starts_with("runtimeConfig.bandwidth: ")), (2, true), "{msg}");
+    let mut masquerade = conf("1.0.0", &SUBNET);
+    masquerade["ipMasq"] = json!(true);
+    let (code, msg) = add(&masquerade.to_string());
+    assert_eq!((code, msg.starts_with("ipMasq: true is not supported")), (2, true), "{msg}");
     assert_eq!(
         call("ADD", &[], "{}").error(),
         (4, "required but not set: CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME".into())

@@ -3,9 +3,22 @@
 use std::{fs::File, path::Path};
 
 use aya::programs::{CgroupAttachMode, CgroupSockAddr, CgroupSockAddrAttachType, cgroup_sock_addr::CgroupSockAddrLink};
+use caracal_abi::program;
 
 use super::link;
 use crate::{Error, Root};
+
+/// The programs of sockets, and which calls they are for.
+pub const SOCKETS: &[(&str, CgroupSockAddrAttachType)] = &[
+    (program::CONNECT[0], CgroupSockAddrAttachType::Connect4),
+    (program::CONNECT[1], CgroupSockAddrAttachType::Connect6),
+    (program::SENDMSG[0], CgroupSockAddrAttachType::UDPSendMsg4),
+    (program::SENDMSG[1], CgroupSockAddrAttachType::UDPSendMsg6),
+    (program::RECVMSG[0], CgroupSockAddrAttachType::UDPRecvMsg4),
+    (program::RECVMSG[1], CgroupSockAddrAttachType::UDPRecvMsg6),
+    (program::GETPEERNAME[0], CgroupSockAddrAttachType::GetPeerName4),
+    (program::GETPEERNAME[1], CgroupSockAddrAttachType::GetPeerName6),
+];
 
 /// Attaches a pinned program to a cgroup, or replaces the program already there. Its link is pinned under the
 /// program's own name: a node has one cgroup root.

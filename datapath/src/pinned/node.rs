@@ -1,12 +1,15 @@
-//! The node's own addresses.
+//! What is the node's own: addresses, NICs, sockets.
 
-use std::net::IpAddr;
+use std::{collections::BTreeSet, net::IpAddr, path::Path};
 
 use aya::Pod;
-use caracal_abi::{Ip4, Ip6, map};
+use caracal_abi::{Ip4, Ip6, map, program};
 
 use super::Pinned;
-use crate::Error;
+use crate::{
+    Error,
+    attach::{self, Direction, Method},
+};
 
 impl Pinned {
     /// Makes the node's addresses known to be exactly `addresses`. Returns how many were added or removed.
@@ -14,6 +17,20 @@ impl Pinned {
         let v4 = addresses.iter().filter_map(|ip| if let IpAddr::V4(ip) = ip { Some(Ip4::from(*ip)) } else { None });
         let v6 = addresses.iter().filter_map(|ip| if let IpAddr::V6(ip) = ip { Some(Ip6::from(*ip)) } else { None });
         Ok(self.set_addresses(map::NODE4, v4.collect())? + self.set_addresses(map::NODE6, v6.collect())?)
+    }
+
+    /// Attaches the programs of NICs to exactly these interfaces. One failure stops no other.
+    pub fn attach_nics(&self, interfaces: &BTreeSet<u32>) -> Vec<Error> {
+        let attach =
+            |ifindex: &u32| attach::tc(&self.root, program::FROM_NET, *ifindex, Direction::Ingress, Method::Tcx).err();
+        let mut errors: Vec<Error> = interfaces.iter().filter_map(attach).collect();
+        errors.extend(self.forget_links_except(program::FROM_NET, interfaces).err());
+        errors
+    }
+
+    /// Attaches the programs of sockets to a cgroup: every process in it and below talks to services by them.
+    pub fn attach_sockets(&self, cgroup: &Path) -> Result<(), Error> {
+        attach::SOCKETS.iter().try_for_each(|(name, at)| attach::cgroup(&self.root, name, cgroup, *at))
     }
 
     fn set_addresses<A: Pod + Default + PartialEq>(&self, name: &str, wanted: Vec<A>) -> Result<usize, Error> {

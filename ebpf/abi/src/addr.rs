@@ -94,6 +94,74 @@ pub struct Ip4(pub Be32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Ip6(pub [Be64; 2]);
 
+impl Ip4 {
+    /// From a number as it lies in memory.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_memory(number: u32) -> Self {
+        Self(Be32(number))
+    }
+
+    /// The number as it lies in memory.
+    #[inline(always)]
+    #[must_use]
+    pub const fn memory(self) -> u32 {
+        self.0.0
+    }
+}
+
+impl Ip6 {
+    /// What an IPv4 address begins with where IPv6 sockets speak IPv4: `::ffff:0:0/96`.
+    const V4: [u32; 3] = [0, 0, 0x0000_ffff_u32.to_be()];
+
+    /// From words as they lie in memory.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_memory([a, b, c, d]: [u32; 4]) -> Self {
+        Self([join(a, b), join(c, d)])
+    }
+
+    /// The words as they lie in memory.
+    #[inline(always)]
+    #[must_use]
+    pub const fn memory(self) -> [u32; 4] {
+        let [(a, b), (c, d)] = [split(self.0[0]), split(self.0[1])];
+        [a, b, c, d]
+    }
+
+    /// The IPv4 address that this stands for, if it is such a one.
+    #[inline(always)]
+    #[must_use]
+    pub const fn as_v4(self) -> Option<Ip4> {
+        let [a, b, c, d] = self.memory();
+        if a == Self::V4[0] && b == Self::V4[1] && c == Self::V4[2] { Some(Ip4::from_memory(d)) } else { None }
+    }
+
+    /// An IPv4 address as IPv6 sockets write it.
+    #[inline(always)]
+    #[must_use]
+    pub const fn from_v4(addr: Ip4) -> Self {
+        Self::from_memory([Self::V4[0], Self::V4[1], Self::V4[2], addr.memory()])
+    }
+}
+
+/// Two words that follow each other in memory.
+#[inline(always)]
+const fn join(first: u32, second: u32) -> Be64 {
+    Be64(if cfg!(target_endian = "little") {
+        first as u64 | (second as u64) << 32
+    } else {
+        (first as u64) << 32 | second as u64
+    })
+}
+
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the halves")]
+const fn split(word: Be64) -> (u32, u32) {
+    let (low, high) = (word.0 as u32, (word.0 >> 32) as u32);
+    if cfg!(target_endian = "little") { (low, high) } else { (high, low) }
+}
+
 /// An Ethernet address.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

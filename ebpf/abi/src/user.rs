@@ -156,7 +156,7 @@ mod tests {
             FlowKey::new(src, dst, Be16::new(sport), Be16::new(dport), 6)
         };
         let (from, to) = (key("2001:db8::1", "fd00::ffff", 4000, 80), key("fe80::1", "fd00:1:2:3::9", 4000, 8080));
-        let translation = crate::Translation::new(&from, &to);
+        let translation = Translation::new(&from, &to);
         let fold = |sum: u32| (sum & 0xffff) + (sum >> 16);
         let memory = |key: &FlowKey<Ip6>| {
             let words = [key.src, key.dst].map(|addr| Ipv6Addr::from(addr).octets()).concat();
@@ -167,6 +167,18 @@ mod tests {
         let sum = fold(fold(memory(&from) + fold(fold(translation.address_change))));
         assert_eq!(sum, memory(&to));
         assert_eq!(fold(fold(translation.port_change)), fold(u32::from(8080u16.to_be()) + u32::from(!80u16.to_be())));
+    }
+
+    #[test]
+    fn ipv4_in_ipv6() {
+        let ip6 = |text: &str| Ip6::from(text.parse::<Ipv6Addr>().unwrap());
+        assert_eq!(ip6("::ffff:10.0.0.1").as_v4(), Some("10.0.0.1".parse::<Ipv4Addr>().unwrap().into()));
+        assert_eq!(Ip6::from_v4("10.0.0.1".parse::<Ipv4Addr>().unwrap().into()), ip6("::ffff:10.0.0.1"));
+        for other in ["::10.0.0.1", "::1", "64:ff9b::10.0.0.1", "::1:ffff:10.0.0.1"] {
+            assert_eq!(ip6(other).as_v4(), None, "{other}");
+        }
+        let words = ip6("2001:db8:1:2:3:4:5:6");
+        assert_eq!(Ip6::from_memory(words.memory()), words);
     }
 
     #[test]

@@ -110,6 +110,7 @@ fn conflist() -> Value {
         "name": "caracal",
         "plugins": [{
             "type": "caracal",
+            "capabilities": { "portMappings": true, "bandwidth": true },
             "ipam": {
                 "type": "caracal-ipam",
                 "ranges": [[{ "subnet": "${podCIDR4}" }], [{ "subnet": "${podCIDR6}" }]],

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs};
 
 use aya::maps::{HashMap, MapData};
 use caracal_abi::{Endpoint, LAYOUT_VERSION, Mac, map, program};
-use caracal_datapath::{Error, Features, Loader, Mismatch, Pinned, Root};
+use caracal_datapath::{Error, Features, Loader, Mismatch, Pinned, Root, attach};
 use caracal_harness::{Pod, isolated};
 
 fn loader() -> Loader {
@@ -22,7 +22,8 @@ fn everything_is_pinned_below_a_directory_with_the_layout_version() {
         maps.sort();
         assert_eq!(maps, map::ALL);
         let programs: BTreeSet<String> = names(root.programs_dir()).collect();
-        assert_eq!(programs, program::TC.iter().map(|name| (*name).to_owned()).collect());
+        let expected = program::TC.iter().copied().chain(attach::SOCKETS.iter().map(|(name, _)| *name));
+        assert_eq!(programs, expected.map(str::to_owned).collect());
         assert!(Pinned::open(root).unwrap().is_some());
     });
 }

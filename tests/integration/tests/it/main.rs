@@ -16,3 +16,4 @@ mod lab_foreign_runtime;
 mod lab_life;
 mod lab_nodes;
 mod lab_pod_to_pod;
+mod lab_port_mappings;
