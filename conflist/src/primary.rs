@@ -7,9 +7,11 @@ use ipnetwork::IpNetwork;
 use crate::{Capabilities, CniVersion, Companion, Conflist, Entry, Ipam, Plugin, Policy, Range};
 
 /// What our plugin serves of what a runtime may pass on.
-const CAPABILITIES: &[&str] = &["ipRanges", "ips"];
+const CAPABILITIES: &[&str] = &["bandwidth", "dns", "ipRanges", "ips", "mac", "portMappings"];
+/// The same where portmap has the ports.
+const CAPABILITIES_BESIDE_PORTMAP: &[&str] = &["bandwidth", "dns", "ipRanges", "ips", "mac"];
 
-/// Plugins for what ours does not do: ports of the host, and whatever tuning an administrator adds.
+/// Plugins beside ours: portmap has the ports of a node that runs without a data plane, tuning whatever an administrator adds.
 const COMPANIONS: [Companion; 2] = [
     Companion { binary: "portmap", capabilities: Capabilities(&["portMappings"]) },
     Companion { binary: "tuning", capabilities: Capabilities(&[]) },
@@ -62,8 +64,9 @@ pub fn primary(options: &PrimaryOptions) -> Conflist {
     let PrimaryOptions { network, subnets, version, policy, mtu, bpffs, run_dir, log_level, companions } =
         options.clone();
     let ranges = subnets.into_iter().map(|subnet| vec![Range { subnet }]).collect();
+    let capabilities = if companions { CAPABILITIES_BESIDE_PORTMAP } else { CAPABILITIES };
     let ipam = Some(Ipam { kind: "caracal-ipam", ranges });
-    let ours = Plugin { policy, mtu, bpffs, run_dir, log_level, ipam, ..Plugin::new(CAPABILITIES) };
+    let ours = Plugin { policy, mtu, bpffs, run_dir, log_level, ipam, ..Plugin::new(capabilities) };
     let companions = COMPANIONS.into_iter().filter(|_| companions).map(Entry::Companion);
     Conflist::new(version, network, [Entry::Ours(ours)].into_iter().chain(companions).collect())
 }
@@ -90,8 +93,12 @@ mod tests {
     {
       "type": "caracal",
       "capabilities": {
+        "bandwidth": true,
+        "dns": true,
         "ipRanges": true,
-        "ips": true
+        "ips": true,
+        "mac": true,
+        "portMappings": true
       },
       "policy": "none",
       "ipam": {
@@ -123,8 +130,12 @@ mod tests {
     {
       "type": "caracal",
       "capabilities": {
+        "bandwidth": true,
+        "dns": true,
         "ipRanges": true,
-        "ips": true
+        "ips": true,
+        "mac": true,
+        "portMappings": true
       },
       "policy": "required",
       "mtu": 1450,
@@ -169,6 +180,7 @@ mod tests {
     fn with_companions() {
         let options = PrimaryOptions { companions: true, ..PrimaryOptions::new("pods", subnets(&["10.244.1.0/24"])) };
         let list: Value = serde_json::from_str(&primary(&options).to_json()).unwrap();
+        assert_eq!(list["plugins"][0]["capabilities"]["portMappings"], Value::Null, "one of them has the ports");
         assert_eq!(list["plugins"][1], json!({"type": "portmap", "capabilities": {"portMappings": true}}));
         assert_eq!(list["plugins"][2], json!({"type": "tuning"}));
         assert_eq!(list["plugins"].as_array().unwrap().len(), 3);
