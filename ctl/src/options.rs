@@ -33,6 +33,8 @@ pub enum Command {
     Status,
     /// The pods of this node as the programs know them.
     Pods,
+    /// Ports of the node that lead to a pod's.
+    Ports,
     /// The flows that have been decided.
     Flows(Flows),
     /// What became of packets, by hook and reason.

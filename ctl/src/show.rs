@@ -3,6 +3,7 @@
 mod counters;
 mod flows;
 mod pods;
+mod ports;
 mod status;
 
 use anyhow::bail;
@@ -16,6 +17,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     match &options.command {
         Command::Status => status::show(options, &root),
         Command::Pods => pods::show(options, &pinned(&root)?),
+        Command::Ports => ports::show(options, &pinned(&root)?),
         Command::Flows(flows) => flows::show(options, flows, &pinned(&root)?),
         Command::Counters(counters) => counters::show(options, counters, &root),
     }

@@ -29,7 +29,7 @@ pub fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>, hook: Hook
     let Some(service) = find::<F>(packet) else { return NO_SERVICE };
     let Some(backend) = F::endpoint(&service.backend) else { return NO_SERVICE };
     if packet.ttl <= 1 {
-        return drop(skb, hook, Reason::TtlExpired);
+        return drop(skb, hook, Reason::ServiceTtl);
     }
     let Some(draft) = draft::<F>() else { return NO_SERVICE };
     // A pod does not take what it seems to have sent itself.

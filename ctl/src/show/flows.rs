@@ -84,7 +84,7 @@ fn line<A: Copy + Into<IpAddr>>(key: &FlowKey<A>, flow: &Flow<A>, now_ns: u64) -
     }
 }
 
-fn protocol(number: u8) -> String {
+pub(super) fn protocol(number: u8) -> String {
     match number {
         1 => "icmp".to_owned(),
         6 => "tcp".to_owned(),
@@ -95,7 +95,7 @@ fn protocol(number: u8) -> String {
     }
 }
 
-fn end(ip: IpAddr, port: u16) -> String {
+pub(super) fn end(ip: IpAddr, port: u16) -> String {
     match (ip, port) {
         (ip, 0) => ip.to_string(),
         (IpAddr::V4(ip), port) => format!("{ip}:{port}"),

@@ -58,6 +58,8 @@ catalogue! {
         ViaHost = "via_host";
         /// First packet of a flow to a service: it goes to a pod from now on.
         Service = "service";
+        /// To a service, with its TTL or hop limit used up.
+        ServiceTtl = "service_ttl";
         /// To a service, but the address and port it would be sent from are in use towards the same pod.
         PortClash = "port_clash";
         /// No pod of this node: left to the host's routing.
@@ -99,9 +101,12 @@ impl Reason {
         match self {
             Self::NewFlow | Self::Stateless | Self::Service => Disposition::Forwarded,
             Self::ViaHost | Self::ToHost | Self::Neighbour | Self::TtlExpired => Disposition::Host,
-            Self::SpoofedAddress | Self::SpoofedMac | Self::UnknownEtherType | Self::Malformed | Self::PortClash => {
-                Disposition::Dropped
-            }
+            Self::SpoofedAddress
+            | Self::SpoofedMac
+            | Self::UnknownEtherType
+            | Self::Malformed
+            | Self::PortClash
+            | Self::ServiceTtl => Disposition::Dropped,
             Self::FlowTableFull => Disposition::Noted,
         }
     }

@@ -72,6 +72,8 @@ fn everybody_reaches_the_pod_and_is_seen_as_who_they_are() {
         // In a pod that is the pod.
         refused(&neighbour, to.parse().unwrap());
     }
+    let Value::Array(ports) = cluster.ctl("n1", "ports").unwrap() else { panic!("ports are a list") };
+    assert_eq!(ports.len(), 4, "two protocols, two families: {ports:?}");
     // Long enough to be cut into segments, both ways.
     let payload = vec![7; 1_000_000];
     for to in n1.addresses() {
