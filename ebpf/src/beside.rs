@@ -12,7 +12,7 @@ use aya_ebpf::bindings::TC_ACT_UNSPEC;
 use caracal_abi::{Endpoint, Flow, Ip4, Via};
 use caracal_logic::{Kind, Packet};
 
-use crate::{family::KernelFamily, forward::account, skb::Skb, walk::has_flow};
+use crate::{family::KernelFamily, forward::account, skb::Skb};
 
 const AWAITS_REPLY: u8 = Flow::<Ip4>::AWAITS_REPLY;
 
@@ -34,7 +34,7 @@ pub fn established<A>(skb: &Skb<'_>, packet: &Packet<A>, flow: &mut Flow<A>) -> 
 /// Whether this answers a flow that the receiver began.
 #[inline(always)]
 pub fn is_reply<F: KernelFamily>(packet: &Packet<F::Addr>, receiver: &Endpoint) -> bool {
-    if !has_flow(packet.kind) || packet.kind == Kind::Tcp && packet.tcp_flags & (SYN | ACK) != SYN | ACK {
+    if !packet.kind.has_flow() || packet.kind == Kind::Tcp && packet.tcp_flags & (SYN | ACK) != SYN | ACK {
         return false;
     }
     // SAFETY: read at once; a torn read needs the entry to be reused at that very moment.
@@ -46,7 +46,7 @@ pub fn is_reply<F: KernelFamily>(packet: &Packet<F::Addr>, receiver: &Endpoint) 
 #[inline(always)]
 pub fn remember<F: KernelFamily>(packet: &Packet<F::Addr>, flow: &mut Flow<F::Addr>) {
     let is_tcp = packet.kind == Kind::Tcp;
-    if !has_flow(packet.kind) || is_tcp && packet.tcp_flags & RST != 0 {
+    if !packet.kind.has_flow() || is_tcp && packet.tcp_flags & RST != 0 {
         return;
     }
     let begins = !is_tcp || packet.tcp_flags & (SYN | ACK) == SYN;

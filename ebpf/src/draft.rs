@@ -1,25 +1,12 @@
 //! A flow's two directions while they are decided: outside the stack, which two flows and two keys of IPv6 nearly fill.
 
-use caracal_abi::{Endpoint, Flow, FlowKey, Mac, Via};
+use caracal_abi::{Endpoint, Flow, Mac, Via};
 
 use crate::{
     family::KernelFamily,
     forward::{now_ns, via},
+    maps::Draft,
 };
-
-/// What is written down before it is stored. Holds what the last flow left behind.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Draft<A> {
-    /// The packet as its receiver sees it.
-    pub question: FlowKey<A>,
-    /// The receiver's answer.
-    pub answer: FlowKey<A>,
-    /// What becomes of packets like this one.
-    pub forth: Flow<A>,
-    /// What becomes of the answers.
-    pub back: Flow<A>,
-}
 
 /// This CPU's.
 #[inline(always)]

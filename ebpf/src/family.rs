@@ -6,7 +6,10 @@ use caracal_abi::{
 };
 use caracal_logic::{Family, V4, V6, headers};
 
-use crate::{draft::Draft, maps, skb::Skb};
+use crate::{
+    maps::{self, Draft},
+    skb::Skb,
+};
 
 /// The kernel side of a [`Family`].
 pub trait KernelFamily: Family {

@@ -14,13 +14,13 @@ use caracal_logic::{Family, Kind, Malformed, Packet, V4, V6, arp, link, parse};
 use crate::{
     beside,
     count::count,
-    draft::{Draft, begin, draft, towards},
+    draft::{begin, draft, towards},
     family::KernelFamily,
     forward::send,
-    maps::HOST_NAT,
+    maps::{Draft, HOST_NAT},
     services::{self, NO_SERVICE},
     skb::Skb,
-    walk::{PULL, established, has_flow, judge_linear},
+    walk::{PULL, established, judge_linear},
 };
 
 /// EtherType of ARP.
@@ -98,14 +98,14 @@ fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
         beside::remember::<F>(packet, &mut draft.forth);
         return finish(skb, Reason::ViaHost);
     }
-    if has_flow(packet.kind) {
+    if packet.kind.has_flow() {
         from_one_to_another(&destination, &source, 0, &mut draft.back);
         remember::<F>(skb, packet, draft);
     }
     if draft.forth.via == Via::Host as u8 {
         return finish(skb, Reason::ViaHost);
     }
-    count(skb, Hook::FromPod, if has_flow(packet.kind) { Reason::NewFlow } else { Reason::Stateless });
+    count(skb, Hook::FromPod, if packet.kind.has_flow() { Reason::NewFlow } else { Reason::Stateless });
     send::<F>(skb, packet, &draft.forth)
 }
 

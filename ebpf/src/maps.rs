@@ -9,8 +9,6 @@ use caracal_abi::{
     COUNTER_SLOTS, Counter, Endpoint, Flow, FlowKey, Ip4, Ip6, Service, ServiceKey, SocketKey, SocketPeer,
 };
 
-use crate::draft::Draft;
-
 /// Size of a flow table unless user space asks for another.
 pub const FLOW_ENTRIES: usize = 65536;
 
@@ -46,6 +44,20 @@ pub static NODE4: HashMap<Ip4, u32, NODE_ENTRIES> = HashMap::new();
 
 #[btf_map]
 pub static NODE6: HashMap<Ip6, u32, NODE_ENTRIES> = HashMap::new();
+
+/// A flow's two directions while they are decided. Holds what the last flow left behind.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Draft<A> {
+    /// The packet as its receiver sees it.
+    pub question: FlowKey<A>,
+    /// The receiver's answer.
+    pub answer: FlowKey<A>,
+    /// What becomes of packets like this one.
+    pub forth: Flow<A>,
+    /// What becomes of the answers.
+    pub back: Flow<A>,
+}
 
 #[btf_map]
 pub static DRAFT4: PerCpuArray<Draft<Ip4>, 1> = PerCpuArray::new();

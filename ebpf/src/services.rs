@@ -6,11 +6,11 @@ use caracal_logic::Packet;
 
 use crate::{
     count::count,
-    draft::{Draft, begin, draft, out_of, towards},
+    draft::{begin, draft, out_of, towards},
     family::KernelFamily,
     forward::send,
+    maps::Draft,
     skb::Skb,
-    translate::has_ports,
 };
 
 /// Not an action of the kernel's: no service is meant.
@@ -69,7 +69,7 @@ fn drop(skb: &Skb<'_>, hook: Hook, reason: Reason) -> i32 {
 #[inline(always)]
 fn find<F: KernelFamily>(packet: &Packet<F::Addr>) -> Option<Service<F::Addr>> {
     let key = &packet.key;
-    if !has_ports(packet.kind) {
+    if !packet.kind.has_ports() {
         return None;
     }
     if let Some(service) = F::service(&ServiceKey::new(key.dst, key.dport, key.protocol)) {

@@ -14,12 +14,6 @@ const PSEUDO_HEADER: u64 = 1 << 4;
 /// No checksum stays none, and one that comes out as zero is written the other way that zero has.
 const NONE_IS_ZERO: u64 = 1 << 5;
 
-/// Whether packets of this kind have ports that can be changed.
-#[inline(always)]
-pub fn has_ports(kind: Kind) -> bool {
-    matches!(kind, Kind::Tcp | Kind::Udp | Kind::Sctp)
-}
-
 /// Rewrites addresses, ports and checksums. Pointers into the packet are void afterwards.
 ///
 /// Whether the transport checksum is there already or the NIC's to compute only the kernel knows, so it is the one that

@@ -2,7 +2,7 @@
 
 use aya_ebpf::programs::TcContext;
 use caracal_abi::Via;
-use caracal_logic::{Kind, Packet};
+use caracal_logic::Packet;
 
 use crate::{
     beside,
@@ -29,7 +29,7 @@ pub fn judge_linear(ctx: &TcContext, judge: impl Fn(Skb<'_>) -> i32) -> i32 {
 /// The fast path: what was decided for this flow is done again.
 #[inline(always)]
 pub fn established<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Option<i32> {
-    if !has_flow(packet.kind) || packet.ttl <= 1 {
+    if !packet.kind.has_flow() || packet.ttl <= 1 {
         return None;
     }
     let flow = F::flows().get_ptr_mut(&packet.key)?;
@@ -44,10 +44,4 @@ pub fn established<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> 
     }
     account(skb, flow);
     Some(send::<F>(skb, packet, flow))
-}
-
-/// Whether packets of this kind belong to a flow that their 5-tuple names.
-#[inline(always)]
-pub fn has_flow(kind: Kind) -> bool {
-    matches!(kind, Kind::Tcp | Kind::Udp | Kind::Sctp | Kind::Echo | Kind::Other)
 }

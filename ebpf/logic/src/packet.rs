@@ -37,6 +37,22 @@ pub enum Kind {
     Fragment,
 }
 
+impl Kind {
+    /// Whether packets of this kind belong to a flow that their 5-tuple names.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has_flow(self) -> bool {
+        matches!(self, Self::Tcp | Self::Udp | Self::Sctp | Self::Echo | Self::Other)
+    }
+
+    /// Whether packets of this kind have ports that can be changed.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has_ports(self) -> bool {
+        matches!(self, Self::Tcp | Self::Udp | Self::Sctp)
+    }
+}
+
 /// A packet, read once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packet<A> {
