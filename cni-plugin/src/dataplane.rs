@@ -150,6 +150,7 @@ impl DataPlane {
     }
 
     /// Undoes [`DataPlane::attach`], all or part of it, for a link that stays. Gives every error.
+    #[must_use]
     pub fn detach(&self, ifindex: u32, addresses: &[IpAddr]) -> Vec<Error> {
         let Some(pinned) = &self.pinned else { return Vec::new() };
         // The addresses go first: while there is an endpoint, its link is guarded.
@@ -159,6 +160,7 @@ impl DataPlane {
     }
 
     /// The first half of [`DataPlane::detach`], for a link that goes: its addresses are not known any more.
+    #[must_use]
     pub fn withdraw(&self, ifindex: u32, addresses: &[IpAddr]) -> Vec<Error> {
         let Some(pinned) = &self.pinned else { return Vec::new() };
         addresses.iter().filter_map(|ip| pinned.remove_endpoint(*ip, ifindex).err()).collect()

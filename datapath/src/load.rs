@@ -68,7 +68,7 @@ impl Loader {
                 loaded => break loaded?,
             }
         };
-        let sockets = self.features.sockets().then_some(attach::SOCKETS).unwrap_or_default();
+        let sockets = if self.features.sockets() { attach::SOCKETS } else { &[] };
         for name in program::TC.iter().copied().chain(sockets.iter().map(|(name, _)| *name)) {
             let found = ebpf.program_mut(name).ok_or(Error::NoProgram { name })?;
             load_program(name, found)?;

@@ -16,7 +16,7 @@ const NO_QUEUE: &str = "noqueue";
 const HANDLE: TcHandle = TcHandle { major: 0xcaca, minor: 0 };
 
 // include/uapi/linux/pkt_sched.h
-const TCA_TBF_PARMS: u16 = 1;
+const TCA_TBF_PARAMETERS: u16 = 1;
 const TCA_TBF_RATE64: u16 = 4;
 const TCA_TBF_BURST: u16 = 6;
 const LINK_LAYER_ETHERNET: u8 = 1;
@@ -42,7 +42,7 @@ impl Limit {
         message.attributes.push(TcAttribute::Kind(KIND.to_owned()));
         let option = |kind, value| TcOption::Other(DefaultNla::new(kind, value));
         message.attributes.push(TcAttribute::Options(vec![
-            option(TCA_TBF_PARMS, self.parameters()),
+            option(TCA_TBF_PARAMETERS, self.parameters()),
             option(TCA_TBF_RATE64, self.bytes_per_second.to_ne_bytes().to_vec()),
             option(TCA_TBF_BURST, self.burst_bytes.to_ne_bytes().to_vec()),
         ]));
@@ -106,7 +106,7 @@ fn read(options: &[TcOption]) -> Option<Limit> {
         let mut options = NlasIterator::new(nested.as_slice()).filter_map(Result::ok);
         options.find(|option| option.kind() == wanted).map(|option| option.value().to_vec())
     };
-    let parameters = value(TCA_TBF_PARMS)?;
+    let parameters = value(TCA_TBF_PARAMETERS)?;
     let rate32 = u64::from(u32::from_ne_bytes(parameters.get(8..12)?.try_into().ok()?));
     // Told only where 32 bits are too few.
     let rate64 = value(TCA_TBF_RATE64).and_then(|bytes| bytes.try_into().ok()).map(u64::from_ne_bytes);

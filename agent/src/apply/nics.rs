@@ -77,7 +77,7 @@ fn own(addresses: &[(u32, IpAddr)], pods: &BTreeSet<u32>) -> BTreeMap<u32, Vec<I
 async fn list(handle: &Handle) -> Result<Vec<(u32, IpAddr)>, Error> {
     let listed: Vec<_> = handle.address().get().execute().try_collect().await.map_err(Error::List)?;
     let global = listed.iter().filter(|message| message.header.scope == AddressScope::Universe);
-    let local = global.flat_map(|message| {
+    let local = global.filter_map(|message| {
         // An IPv4 address is called local, and its network's or its peer's comes beside it.
         let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| message.attributes.iter().find_map(wanted);
         let local = find(|attribute| if let AddressAttribute::Local(ip) = attribute { Some(*ip) } else { None });

@@ -159,7 +159,7 @@ impl<'a> Release<'a> {
             Err(e) => errors.push(e),
             // The programs went with the link.
             Ok(()) => {
-                errors.extend(data_plane.and_then(|(it, ifindex)| it.forget_link(ifindex).err()).map(Error::from))
+                errors.extend(data_plane.and_then(|(it, ifindex)| it.forget_link(ifindex).err()).map(Error::from));
             }
         }
         errors.extend(source::give_back(self.request, &data_dir, &record, attachment));

@@ -8,7 +8,7 @@ use caracal_cni_plugin::{
     netlink::{Socket, has_ingress_filter},
 };
 use caracal_datapath::{Features, Loader, Pinned, Root, abi::Endpoint};
-use nix::net::if_::if_nameindex;
+use nix::net::if_::{Interface, if_nameindex};
 use serde_json::json;
 
 use crate::node::{Node, addresses, conf, echo};
@@ -24,11 +24,8 @@ pub(crate) fn load() -> Pinned {
 pub(crate) fn guarded() -> BTreeSet<u32> {
     let mut socket = Socket::open().unwrap();
     let links = if_nameindex().unwrap();
-    let mut guarded: BTreeSet<u32> = links
-        .iter()
-        .map(|link| link.index())
-        .filter(|index| has_ingress_filter(&mut socket, *index).unwrap())
-        .collect();
+    let mut guarded: BTreeSet<u32> =
+        links.iter().map(Interface::index).filter(|index| has_ingress_filter(&mut socket, *index).unwrap()).collect();
     let pins = fs::read_dir(Root::default().links_dir()).unwrap().map(|pin| pin.unwrap().file_name());
     guarded.extend(pins.map(|pin| pin.to_str().unwrap().rsplit('-').next().unwrap().parse::<u32>().unwrap()));
     guarded

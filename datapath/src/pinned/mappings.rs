@@ -78,8 +78,9 @@ impl Pinned {
     {
         let mut services = self.table::<ServiceKey<A>, Service<A>>(name)?;
         let entries = services.entries()?;
-        let owned: Vec<_> = entries.iter().filter(|(_, service)| service.owner == owner).map(|(key, _)| *key).collect();
-        services.remove_all(&owned).map(drop)
+        let theirs: Vec<_> =
+            entries.iter().filter(|(_, service)| service.owner == owner).map(|(key, _)| *key).collect();
+        services.remove_all(&theirs).map(drop)
     }
 }
 

@@ -20,6 +20,7 @@ impl Pinned {
     }
 
     /// Attaches the programs of NICs to exactly these interfaces. One failure stops no other.
+    #[must_use]
     pub fn attach_nics(&self, interfaces: &BTreeSet<u32>) -> Vec<Error> {
         let attach =
             |ifindex: &u32| attach::tc(&self.root, program::FROM_NET, *ifindex, Direction::Ingress, Method::Tcx).err();

@@ -40,9 +40,9 @@ impl<A: Copy> Flow<A> {
             bytes,
             translation,
         } = *self;
-        let Translation { src, dst, sport, dport, address_change, port_change, _pad } = translation;
+        let Translation { src, dst, sport, dport, address_change, port_change, .. } = translation;
         let (src, dst) = (address(src), address(dst));
-        let translation = Translation { src, dst, sport, dport, address_change, port_change, _pad };
+        let translation = Translation { src, dst, sport, dport, address_change, port_change, _pad: 0 };
         Flow { in_ifindex, out_ifindex, dst_mac, src_mac, via, state, flags, last_seen_ns, packets, bytes, translation }
     }
 }

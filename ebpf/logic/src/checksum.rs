@@ -17,6 +17,7 @@ pub const fn checksum_after_aging(checksum: Be16) -> Be16 {
 /// memory.
 #[inline(always)]
 #[must_use]
+#[expect(clippy::cast_possible_truncation, reason = "folded to sixteen bits")]
 pub const fn checksum_after(checksum: Be16, change: u32) -> Be16 {
     // Two folds: the first can carry once more.
     let sum = !checksum.memory() & 0xffff;

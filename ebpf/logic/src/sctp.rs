@@ -1,6 +1,6 @@
 //! SCTP's checksum, adjusted instead of computed anew.
 //!
-//! CRC32c is linear: changing some bits of a message changes the CRC by the CRC of those bits alone, in their place. The
+//! The CRC is linear: changing some bits of a message changes the CRC by the CRC of those bits alone, in their place. The
 //! ports are the first word of the message, so the change is that word, moved on by the length of the message: a product
 //! of polynomials over GF(2), bits reflected as the CRC has them.
 

@@ -245,7 +245,7 @@ fn an_ended_pods_flows_are_forgotten_with_it() {
 }
 
 #[test]
-fn anothers_mapping_is_not_taken() {
+fn a_mapping_of_another_pod_is_not_taken() {
     for_each_family(|plane, cast| {
         let mapping =
             Mapping { host_ip: any(cast), host_port: HOST_PORT, protocol: TCP, pod_ip: cast.near.ip, pod_port: 1 };
