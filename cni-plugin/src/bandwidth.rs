@@ -111,6 +111,13 @@ mod tests {
     }
 
     #[test]
+    fn as_containerd_writes_them() {
+        let limits = json!({"IngressRate": 8000, "IngressBurst": 16000, "EgressRate": 0, "EgressBurst": 0});
+        let conf = json!({"runtimeConfig": {"bandwidth": limits}});
+        assert_eq!(parse(&conf), Ok(Bandwidth { ingress: rate(8000, Some(16000)), egress: None }));
+    }
+
+    #[test]
     fn what_runtimes_fill_in_is_no_burst() {
         for burst in [u64::from(u32::MAX), i32::MAX as u64, u64::from(u32::MAX) * 8 - 1] {
             let conf = json!({"runtimeConfig": {"bandwidth": {"ingressRate": 80_000_000, "ingressBurst": burst}}});

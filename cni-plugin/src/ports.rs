@@ -97,6 +97,12 @@ mod tests {
     }
 
     #[test]
+    fn as_containerd_writes_them() {
+        let wishes = json!([{"HostPort": 80, "ContainerPort": 8080, "Protocol": "tcp", "HostIP": ""}]);
+        assert_eq!(texts(&wishes, &["10.0.0.2"]).unwrap(), ["6/0.0.0.0:80 10.0.0.2:8080"]);
+    }
+
+    #[test]
     fn complaints_name_the_field() {
         let bad = |wish: Value| texts(&json!([wish]), &[]).unwrap_err();
         let field = "runtimeConfig.portMappings[0].";

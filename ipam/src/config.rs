@@ -142,9 +142,9 @@ fn exclusions(node: &Node<'_>) -> Result<Vec<IpNetwork>, FieldError> {
 fn range(node: &Node<'_>, exclude: Vec<IpNetwork>) -> Result<Range, FieldError> {
     let spec = RangeSpec {
         subnet: node.require("subnet")?,
-        start: node.field("rangeStart")?,
-        end: node.field("rangeEnd")?,
-        gateway: node.field("gateway")?,
+        start: node.given("rangeStart")?,
+        end: node.given("rangeEnd")?,
+        gateway: node.given("gateway")?,
         exclude,
     };
     Range::new(&spec).map_err(|e| node.field_error(e.field, e.reason))
@@ -192,6 +192,16 @@ mod tests {
         assert_eq!(config.routes[1].mtu, Some(1400));
         assert_eq!(config.data_dir, Some("/var/lib/x".into()));
         assert_eq!(config.resolv_conf, Some("/etc/resolv.conf".into()));
+    }
+
+    #[test]
+    fn ranges_as_containerd_writes_them() {
+        let range = json!({"Subnet": "10.2.0.0/24", "RangeStart": "", "RangeEnd": "10.2.0.9", "Gateway": ""});
+        let conf = json!({"ipam": {"subnet": "10.1.0.0/24"}, "ipRanges": [[range]]});
+        let root = Node::root(&conf);
+        let ip_ranges = root.get("ipRanges").unwrap();
+        let config = Config::parse(&root.get("ipam").unwrap().unwrap(), ip_ranges.as_ref()).unwrap();
+        assert_eq!(sets(&config), ["10.2.0.1-10.2.0.9", "10.1.0.1-10.1.0.254"]);
     }
 
     #[test]

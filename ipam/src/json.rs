@@ -36,14 +36,25 @@ impl<'a> Node<'a> {
     }
 
     /// The value under `key`; a null counts as absent.
+    ///
+    /// Where there is no such key, one that is spelt in other cases is it: runtimes are written in Go, which does not mind
+    /// when it reads, and containerd writes `HostPort` where the convention says `hostPort`.
     pub fn get(&self, key: &str) -> Result<Option<Self>, FieldError> {
         let object = self.value.as_object().ok_or_else(|| self.error("must be an object"))?;
-        Ok(object.get(key).filter(|value| !value.is_null()).map(|value| Self { path: self.child(key), value }))
+        let spelt_otherwise =
+            || object.iter().find(|(other, _)| other.eq_ignore_ascii_case(key)).map(|(_, value)| value);
+        let value = object.get(key).or_else(spelt_otherwise).filter(|value| !value.is_null());
+        Ok(value.map(|value| Self { path: self.child(key), value }))
     }
 
     /// The value under `key`, as a `T`.
     pub fn field<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, FieldError> {
         self.get(key)?.map(|node| node.parse()).transpose()
+    }
+
+    /// The value under `key`, as a `T`; an empty text counts as absent, as where Go writes out every field it has.
+    pub fn given<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, FieldError> {
+        self.get(key)?.filter(|node| node.value != "").map(|node| node.parse()).transpose()
     }
 
     /// The value under `key`, which must be there.
@@ -83,6 +94,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn keys_spelt_in_other_cases_are_found_if_there_is_none_as_it_should_be() {
+        let document = json!({"HostPort": 1, "hostport": 2, "Protocol": "tcp", "protocol": "udp", "HostIP": null});
+        let node = Node::root(&document);
+        assert_eq!(node.require::<u16>("hostPort"), Ok(1));
+        assert_eq!(node.require::<String>("protocol").unwrap(), "udp");
+        assert_eq!(node.field::<String>("hostIP"), Ok(None));
+    }
 
     #[test]
     fn complaints_name_the_field() {
