@@ -10,7 +10,7 @@ NIGHTLY := +$(EBPF_TOOLCHAIN)
 # Rings 2 and 3 load programs and make namespaces.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup setup-build setup-test setup-fuzz build ebpf demo test check fmt fmt-check clippy deny typos doc bench fuzz install clean
+.PHONY: help setup setup-build setup-test setup-bench setup-fuzz build ebpf demo test check fmt fmt-check clippy deny typos doc bench fuzz install clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ setup-build:
 
 setup-test:
 	@install/setup.sh test
+
+setup-bench:
+	@install/setup.sh bench
 
 setup-fuzz:
 	@install/setup.sh fuzz
@@ -61,9 +64,10 @@ typos:
 doc:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --exclude caracal-ebpf --exclude caracal-test-ebpf --no-deps --document-private-items --quiet
 
-bench: setup-build ## figures beside the peers', target/bench/report.json
-	cargo build --release --package caracal-cni-plugin --package caracal-agent --package caracal-ctl --package caracal-lab
-	cargo run --release --package caracal-bench
+bench: setup-bench ## figures beside the peers', target/bench/report.json (root; ROWS=cni: only those with that in their name)
+	cargo build --release --package caracal-cni-plugin --package caracal-agent --package caracal-ctl --package caracal-lab \
+		--package caracal-bench
+	"$${CARGO_TARGET_DIR:-target}"/release/caracal-bench --rows "$(ROWS)"
 
 fuzz: setup-fuzz ## each fuzz target for FUZZ_SECONDS
 	@tests/fuzz/run.sh $(FUZZ_SECONDS)

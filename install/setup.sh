@@ -4,6 +4,7 @@
 #
 #   setup.sh build   what compiles
 #   setup.sh test    and what the tests run with
+#   setup.sh bench   what compiles, and what it is measured beside
 #   setup.sh         and what `make check` runs
 #   setup.sh fuzz    what compiles, and cargo-fuzz
 set -euo pipefail
@@ -50,7 +51,7 @@ debian() {
 }
 
 # What needs them says so itself.
-peers() { "$here/install/peers.sh" || say "other projects' programs could not be built; the tests that run them will fail"; }
+peers() { "$here/install/peers.sh" || say "other projects' programs could not be built; the tests and benchmarks that run them will fail"; }
 
 command -v rustup >/dev/null || { say "rustup is missing: install it from your distribution or from the Rust project, then run make again"; exit 1; }
 mkdir -p "$tools"
@@ -66,6 +67,7 @@ LLVM_PREFIX=$llvm tool bpf-linker "$BPF_LINKER_VERSION" --no-default-features --
 # What runs for seconds a day need not be optimised for minutes.
 case ${1:-all} in
   build) ;;
+  bench) peers ;;
   test)
     tool cargo-nextest 0.9.151 --debug
     peers
@@ -77,6 +79,6 @@ case ${1:-all} in
     tool typos-cli 1.52.0 --debug
     ;;
   fuzz) tool cargo-fuzz 0.13.2 --debug ;;
-  *) say "$1: build, test, fuzz, or nothing"; exit 2 ;;
+  *) say "$1: build, test, bench, fuzz, or nothing"; exit 2 ;;
 esac
 debian

@@ -28,6 +28,10 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     packets: u32,
 
+    /// Only what has this in its name, for example `CNI`, `hostPort` or `established`; in any case of letters.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    rows: String,
+
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -60,12 +64,17 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> anyhow::Result<()> {
     anyhow::ensure!(caracal_harness::is_root(), "needs root: it loads eBPF programs");
     let mut report = Report::default();
+    let wanted = |name: &str| name.to_lowercase().contains(&options.rows.to_lowercase());
     // Before this process is bound to one CPU, which its children would inherit.
-    rows::cni::measure(&mut report)?;
-    affinity::stay_on_one_cpu()?;
-    rows::established::measure(&mut report, options.rounds, options.packets)?;
-    println!("{}peer: {}\n", report.table(), report.peers());
+    let errors = rows::cni::measure(&mut report, wanted)?;
+    if wanted(rows::established::NAME) {
+        affinity::stay_on_one_cpu()?;
+        rows::established::measure(&mut report, options.rounds, options.packets)?;
+    }
+    println!("{}", report.table());
     report.write(&options.report)?;
     println!("written to {}", options.report.display());
+    let errors: Vec<String> = errors.iter().map(|error| format!("{error:#}")).collect();
+    anyhow::ensure!(errors.is_empty(), "not everything could be measured:\n{}", errors.join("\n"));
     Ok(())
 }

@@ -5,6 +5,10 @@ use std::{fmt::Write as _, fs, path::Path};
 use anyhow::Context;
 use serde::Serialize;
 
+mod calls;
+
+pub use calls::{Call, Quantiles};
+
 /// One figure.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
@@ -33,17 +37,20 @@ pub struct Row {
 pub struct Report {
     machine: Machine,
     rows: Vec<Row>,
+    calls: Vec<Call>,
 }
 
 #[derive(Debug, Serialize)]
 struct Machine {
     kernel: String,
     cpu: String,
+    /// Processes that wanted to run in the last minute before the first measurement: others' too.
+    load: String,
 }
 
 impl Default for Report {
     fn default() -> Self {
-        Self { machine: Machine::this(), rows: Vec::new() }
+        Self { machine: Machine::this(), rows: Vec::new(), calls: Vec::new() }
     }
 }
 
@@ -52,7 +59,9 @@ impl Machine {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_owned();
         let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        Self { kernel, cpu: model.map(|(_, name)| name.to_owned()).unwrap_or_default() }
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').next().unwrap_or_default().to_owned();
+        Self { kernel, load, cpu: model.map(|(_, name)| name.to_owned()).unwrap_or_default() }
     }
 }
 
@@ -62,9 +71,27 @@ impl Report {
         self.rows.push(row);
     }
 
+    /// Adds what calls of a plugin took.
+    pub fn push_call(&mut self, call: Call) {
+        self.calls.push(call);
+    }
+
     /// For people.
     pub fn table(&self) -> String {
-        let mut text = format!("{} · Linux {}\n\n", self.machine.cpu, self.machine.kernel);
+        let Machine { cpu, kernel, load } = &self.machine;
+        let mut text = format!("{cpu} · Linux {kernel} · load {load} at the beginning\n\n");
+        if !self.calls.is_empty() {
+            text += &calls::table(&self.calls);
+            text += "\n";
+        }
+        if !self.rows.is_empty() {
+            text += &self.table_of_rows();
+        }
+        text
+    }
+
+    fn table_of_rows(&self) -> String {
+        let mut text = String::new();
         let titles = ["", "min", "median", "unit", "peer", "ratio", "target"];
         let [name, min, median, unit, peer, ratio, target] = titles;
         let _ = writeln!(text, "{name:<52} {min:>8} {median:>8}  {unit:<10} {peer:>8} {ratio:>6} {target:>8}");
@@ -86,14 +113,10 @@ impl Report {
                 number(row.ratio, 2),
             );
         }
-        text
-    }
-
-    /// What the rows are compared with.
-    pub fn peers(&self) -> String {
         let mut peers: Vec<&str> = self.rows.iter().filter_map(|row| row.peer).collect();
         peers.dedup();
-        peers.join("; ")
+        let _ = writeln!(text, "peer: {}\n", peers.join("; "));
+        text
     }
 
     /// For scripts.

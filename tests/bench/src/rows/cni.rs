@@ -1,96 +1,78 @@
-//! ADD and DEL beside the reference plugins: ptp with host-local, whose result is the nearest to ours.
+//! ADD and DEL beside the CNI project's plugins, in the newest version: ptp with host-local gives a pod what we give it.
 
 use std::env;
 
 use anyhow::Context as _;
+use caracal_cni_suite::peers;
 use caracal_integration::Cluster;
 use caracal_lab::{Node, Site as _};
-use serde_json::{Value, json};
+use cases::Case;
 
 use crate::{
-    cni_worker::{Times, Work},
-    report::{Report, Row},
+    cni_worker::{List, Times, Work},
+    report::{Call, Quantiles, Report},
 };
 
-/// Turns of each plugin, and calls in a turn: a disturbance meets all of them.
-const TURNS: u32 = 6;
-const ROUNDS: u32 = 10;
-/// The issue's: so many times faster than the peer.
-const TARGET_RATIO: f64 = 1.0 / 3.0;
+mod cases;
 
-const PEER: &str = "ptp + host-local, IPv4";
+/// What the peers are made of.
+const PEERS: [&str; 5] = ["ptp", "host-local", "bandwidth", "portmap", "tuning"];
+const NODE: &str = "n1";
 
-/// Measures ours with and without programs on the node.
-pub fn measure(report: &mut Report) -> anyhow::Result<()> {
-    let mut cluster = Cluster::without_agents("bench", 1)?;
-    cluster.install("n1", &["/usr/lib/cni/ptp", "/usr/lib/cni/host-local"])?;
-    cluster.node("n1").machine().add_netns("bench")?;
-    let [ours, peer] = in_turn(cluster.node("n1"))?;
-    push(report, "routes only", &ours, &peer);
-    cluster.add_agent("n1")?;
-    let [ours, peer] = in_turn(cluster.node("n1"))?;
-    push(report, "programs attached", &ours, &peer);
-    cluster.end()
+/// The name of a case, as `--rows` finds it.
+fn row(case: &Case) -> String {
+    format!("CNI {}", case.name)
 }
 
-/// Ours and the peer's times, taken in alternation.
-fn in_turn(node: &Node) -> anyhow::Result<[Times; 2]> {
-    let ours = json!({
-        "cniVersion": "1.0.0", "name": "ours", "type": "caracal",
-        "ipam": { "type": "caracal-ipam", "ranges": [[{ "subnet": "10.250.1.0/24" }]] },
+/// Measures the cases that are `wanted`, and goes on after one that fails: gives every error.
+pub fn measure(report: &mut Report, wanted: impl Fn(&str) -> bool) -> anyhow::Result<Vec<anyhow::Error>> {
+    let cases: Vec<_> = cases::all().into_iter().filter(|case| wanted(&row(case))).collect();
+    let mut errors = Vec::new();
+    let Some(most) = cases.iter().flat_map(|case| case.containers).max() else { return Ok(errors) };
+    let mut cluster = Cluster::without_agents("bench", 1)?;
+    let programs = PEERS.map(peers::plugin).into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    cluster.install(NODE, &programs.iter().map(String::as_str).collect::<Vec<_>>())?;
+    // One for the first container of each list that takes part in a case.
+    let netns = (0..most + 3).map(|n| {
+        let name = format!("bench{n}");
+        cluster.node(NODE).machine().add_netns(&name).map(|_| format!("/run/netns/{name}"))
     });
-    let peer = json!({
-        "cniVersion": "1.0.0", "name": "peer", "type": "ptp",
-        "ipam": { "type": "host-local", "ranges": [[{ "subnet": "10.250.2.0/24" }]] },
-    });
-    let mut times = [Times::default(), Times::default()];
-    for _ in 0..TURNS {
-        for (times, conf) in times.iter_mut().zip([&ours, &peer]) {
-            let turn = work(node, conf)?;
-            times.add_ms.extend(turn.add_ms);
-            times.del_ms.extend(turn.del_ms);
+    let netns = netns.collect::<anyhow::Result<Vec<_>>>()?;
+    let mut has_programs = false;
+    for (number, case) in cases.iter().enumerate() {
+        if case.programs && !has_programs {
+            cluster.add_agent(NODE)?;
+            has_programs = true;
+        }
+        log::info!("{}", row(case));
+        match times(cluster.node(NODE), case, number, &netns) {
+            Ok(times) => push(report, case, &times),
+            Err(error) => errors.push(error.context(row(case))),
         }
     }
-    Ok(times)
+    cluster.end()?;
+    Ok(errors)
 }
 
-fn work(node: &Node, conf: &Value) -> anyhow::Result<Times> {
-    let plugin = conf["type"].as_str().context("a conf has a type")?;
-    let work = Work {
-        plugin: format!("/opt/cni/bin/{plugin}"),
-        conf: conf.clone(),
-        netns: "/run/netns/bench".to_owned(),
-        rounds: ROUNDS,
-    };
+/// Times of our list, the peer's, and that of what both begin with, if there is such.
+fn times(node: &Node, case: &Case, number: usize, netns: &[String]) -> anyhow::Result<Vec<Times>> {
+    let [ours, peer] = case.containers;
+    let all = [(Some(&case.ours), ours), (Some(&case.peer), peer), (case.base.as_ref(), peer)];
+    let lists = all.into_iter().enumerate().filter_map(|(at, (plugins, containers))| {
+        Some(List { network: (format!("bench{number}-{at}"), at), plugins: plugins?.clone(), containers })
+    });
+    let work = Work { lists: lists.collect(), turns: case.turns, parallel: case.parallel, netns: netns.to_vec() };
     let worker = node.command(env::current_exe()?).arg("cni-worker").stdin(serde_json::to_vec(&work)?);
-    Ok(serde_json::from_str(&worker.run()?)?)
+    let said = worker.run()?;
+    serde_json::from_str(&said).context(said)
 }
 
-fn push(report: &mut Report, how: &str, ours: &Times, peer: &Times) {
-    for (verb, ours, peer) in [("ADD", &ours.add_ms, &peer.add_ms), ("DEL", &ours.del_ms, &peer.del_ms)] {
-        let (ours, peer) = (sorted(ours), sorted(peer));
-        let (median, peer_median) = (middle(&ours), middle(&peer));
-        let ratio = median / peer_median;
-        report.push(Row {
-            name: format!("CNI {verb}, IPv4, {how}"),
-            unit: "ms",
-            value: ours.first().copied().unwrap_or_default(),
-            median,
-            peer: Some(PEER),
-            peer_value: Some(peer_median),
-            ratio: Some(ratio),
-            target: Some(peer_median * TARGET_RATIO),
-            met: Some(ratio <= TARGET_RATIO),
-        });
+fn push(report: &mut Report, case: &Case, times: &[Times]) {
+    let verbs: [(_, fn(&Times) -> &Vec<f64>); 2] = [("ADD", |times| &times.add_ms), ("DEL", |times| &times.del_ms)];
+    for ((verb, of), target) in verbs.into_iter().zip(case.targets) {
+        let mut quantiles = times.iter().map(|times| Quantiles::of(of(times)));
+        let (Some(ours), Some(peer)) = (quantiles.next(), quantiles.next()) else { continue };
+        let base = quantiles.next().map_or(0.0, |base| base.p50);
+        report.push_call(Call::new(row(case), verb, ours.beyond(base), peer.beyond(base), case.beside, target));
     }
-}
-
-fn sorted(times: &[f64]) -> Vec<f64> {
-    let mut times = times.to_vec();
-    times.sort_by(f64::total_cmp);
-    times
-}
-
-fn middle(sorted: &[f64]) -> f64 {
-    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }

@@ -10,6 +10,9 @@ use crate::{
     test_run::Wrapper,
 };
 
+/// How `--rows` finds these.
+pub const NAME: &str = "established";
+
 /// One hot flow flatters the caches.
 const FLOWS: [u32; 4] = [1, 1_000, 10_000, 50_000];
 /// Room for both directions of all of them.
