@@ -14,7 +14,10 @@ use nix::errno::Errno;
 use crate::{
     bandwidth::Bandwidth,
     identity::Identity,
-    netlink::{Batch, LinkSettings, RouteSpec, address_add, link_settings, link_up, neighbour_add, route_add},
+    netlink::{
+        Batch, LinkSettings, RouteSpec, address_add, link_settings, link_up, neighbour_add, route_add, rule_add,
+        rule_delete,
+    },
 };
 
 /// The host, as pods address it.
@@ -27,10 +30,23 @@ pub const ALIAS_MAX: usize = 254;
 
 const SCOPE_LINK: u8 = 253;
 
-/// `rp_filter` that asks only whether the source is reachable at all. Strict filtering would judge packets by the
-/// routing table although the data plane decides where they go, and drops replies of pods with several interfaces. The
-/// kernel takes the larger of this and the value for all links, so 0 would not loosen anything.
+/// `rp_filter` that on a link with an address asks only whether the source is reachable at all. The host's end has none,
+/// and there the kernel makes no difference between this and strict filtering: a packet passes if its source is routed
+/// back over the same link. That is what the host's stack is to ask of pods where no program of ours does, and why each
+/// address of a pod must answer by its own interface ([`Plan::beside_batch`]). Whoever gives the link an address wants
+/// to route by it, and gets loose filtering. The kernel takes the larger of this and the value for all links, so 0
+/// would not reliably loosen anything.
 const RP_FILTER_LOOSE: i32 = 2;
+
+/// Where a pod has more than one interface, those after the first have a routing table each: this, and the link's
+/// number in the pod.
+const FIRST_TABLE: u32 = 1000;
+/// Priority of the rules that lead to these tables: after the kernel's own for local addresses, before all it has
+/// for others.
+const RULE_PRIORITY: u32 = 1000;
+/// Metric of a default route that waits for the other interface's to go: this, and the link's number in the pod. More
+/// than the 1024 that IPv6 routes have if nobody says otherwise.
+const SPARE_METRIC: u32 = 10_000;
 
 /// All that is to be known about a pod's wiring.
 #[derive(Clone, Debug)]
@@ -96,6 +112,13 @@ pub fn pod_routes(addresses: &[IpAddr], configured: &[Route]) -> Vec<PodRoute> {
     routes
 }
 
+/// What is to be done in a pod that had `addresses` on a link that is gone: routes went with it, rules have not. Most
+/// pods have none.
+#[must_use]
+pub fn forget_batch(addresses: &[IpAddr]) -> Batch {
+    addresses.iter().map(|ip| rule_delete(*ip, RULE_PRIORITY).or(Errno::ENOENT)).collect()
+}
+
 impl Plan {
     /// What is to be done on the host, to the link numbered `index`.
     ///
@@ -140,6 +163,23 @@ impl Plan {
             batch.push(if *implied { request.or(Errno::EEXIST) } else { request });
         }
         (batch, first_route)
+    }
+
+    /// What is to be done in a pod, to the link numbered `index`, if default routes to `taken` are there by another
+    /// interface. What is sent from an address of this link leaves by this link nevertheless, because the host does not
+    /// take it from another; and the pod still has a default route when the other interface goes.
+    #[must_use]
+    pub fn beside_batch(&self, index: u32, taken: &[PodRoute]) -> Batch {
+        let mut batch = Batch::default();
+        let (table, metric) = (FIRST_TABLE + index, SPARE_METRIC + index);
+        for PodRoute { route: Route { dst, gw, .. }, .. } in taken {
+            let route = RouteSpec { gateway: *gw, ..RouteSpec::new(*dst, index) };
+            batch.push(route_add(&RouteSpec { table: Some(table), ..route }));
+            batch.push(route_add(&RouteSpec { priority: Some(metric), ..route }));
+            let mine = self.addresses.iter().filter(|ip| ip.is_ipv4() == dst.is_ipv4());
+            batch.extend(mine.map(|ip| rule_add(*ip, RULE_PRIORITY, table)));
+        }
+        batch
     }
 
     /// What the runtime is told. The host's end comes first, so that plugins after us find it.

@@ -19,6 +19,7 @@ mod link;
 mod nsid;
 mod reply;
 mod route;
+mod rule;
 mod shaper;
 mod socket;
 mod sys;
@@ -34,6 +35,7 @@ pub use link::{
 use netlink_packet_route::AddressFamily;
 pub use nsid::nsid_of;
 pub use route::{RouteSpec, device_towards, is_own, route_add, routes_of};
+pub use rule::{rule_add, rule_delete};
 pub use shaper::{Limit, is_queued, limit_of, unlimit};
 pub use socket::Socket;
 

@@ -135,9 +135,11 @@ impl Add<'_> {
         }
         let (batch, first_route) = plan.pod_batch(peer);
         let had_already = pod.execute(&batch)?;
-        await_reachable(&mut host, link, &mut pod, &plan.addresses)?;
         let mut position = first_route..;
-        plan.routes.retain(|_| position.next().is_some_and(|position| !had_already.contains(&position)));
+        let taken = |_: &mut _| position.next().is_some_and(|position| had_already.contains(&position));
+        let taken: Vec<_> = plan.routes.extract_if(.., taken).collect();
+        pod.execute(&plan.beside_batch(peer, &taken))?;
+        await_reachable(&mut host, link, &mut pod, &plan.addresses)?;
         record.update(|record| record.complete = true)?;
         let netns = self.target.netns.as_deref().unwrap_or("".as_ref()).to_string_lossy();
         Ok(plan.result(&netns, self.config.dns(given.dns)))

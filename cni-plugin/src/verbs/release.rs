@@ -14,6 +14,7 @@ use caracal_ipam::{
     Attachment, Ipam,
     protocol::{CniError, Request},
 };
+use nix::errno::Errno;
 
 use crate::{
     Error,
@@ -26,6 +27,7 @@ use crate::{
     record::{Record, RecordFile},
     source,
     vanish::{self, OtherEnd},
+    wiring::forget_batch,
 };
 
 /// What taking apart goes by.
@@ -162,6 +164,7 @@ impl<'a> Release<'a> {
                 errors.extend(data_plane.and_then(|(it, ifindex)| it.forget_link(ifindex).err()).map(Error::from));
             }
         }
+        errors.extend(forget_rules(&record).err());
         errors.extend(source::give_back(self.request, &data_dir, &record, attachment));
         errors.iter().map(ToString::to_string).collect()
     }
@@ -214,6 +217,18 @@ fn lift_limits(attachment: &Attachment, record: &Record) -> Result<(), Error> {
     }
     let netns = Netns::open(Path::new(&record.netns), true).ok();
     PodLink::open(index, netns.as_ref(), attachment.ifname(), &Bandwidth::default(), 0)?.apply().map(drop)
+}
+
+/// Removes what the pod's namespace has about its addresses and does not lose with the link.
+fn forget_rules(record: &Record) -> Result<(), Error> {
+    let entered = Netns::open(Path::new(&record.netns), true).and_then(|netns| netns.run(Socket::open));
+    // A namespace that is gone has no rules.
+    let Ok(socket) = entered else { return Ok(()) };
+    match socket?.execute(&forget_batch(&record.addresses)) {
+        // Neither has one of a kernel that knows none.
+        Err(e) if e.is(Errno::EAFNOSUPPORT) => Ok(()),
+        outcome => Ok(outcome.map(drop)?),
+    }
 }
 
 /// The attachment's host-side veth, if there is one: a link of its name that has its hardware address too.

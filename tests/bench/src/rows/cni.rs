@@ -68,9 +68,10 @@ fn times(node: &Node, case: &Case, number: usize, netns: &[String]) -> anyhow::R
 }
 
 fn push(report: &mut Report, case: &Case, times: &[Times]) {
-    let verbs: [(_, fn(&Times) -> &Vec<f64>); 2] = [("ADD", |times| &times.add_ms), ("DEL", |times| &times.del_ms)];
-    for ((verb, of), target) in verbs.into_iter().zip(case.targets) {
-        let mut quantiles = times.iter().map(|times| Quantiles::of(of(times)));
+    let [add, del] = case.targets;
+    for (verb, target) in [("ADD", add), ("DEL", del)] {
+        let of = |times: &Times| Quantiles::of(if verb == "ADD" { &times.add_ms } else { &times.del_ms });
+        let mut quantiles = times.iter().map(of);
         let (Some(ours), Some(peer)) = (quantiles.next(), quantiles.next()) else { continue };
         let base = quantiles.next().map_or(0.0, |base| base.p50);
         report.push_call(Call::new(row(case), verb, ours.beyond(base), peer.beyond(base), case.beside, target));

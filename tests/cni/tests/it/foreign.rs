@@ -207,16 +207,18 @@ fn host_local_under_ours(cell: &Cell) {
     });
 }
 
-/// It has one address for all, so one container at a time.
+/// It has one address for all, so one container at a time. Its CHECK wants to see its own gateway, which no container of
+/// ours has.
 fn static_under_ours(cell: &Cell) {
     cell.load_data_plane();
-    let fixed = json!({"type": "static", "addresses": [{"address": "10.1.0.10/24"}],
+    let fixed = json!({"type": "static", "addresses": [{"address": "10.1.0.10/24", "gateway": "10.1.0.1"}],
         "routes": [{"dst": "10.96.0.0/12"}], "dns": {"nameservers": ["192.0.2.53"]}});
     let list = cell.list(&[json!({"type": "caracal", "policy": "required", "ipam": fixed})]);
     for name in ["a", "b"] {
         let container = cell.container(name);
         let result = cell.add(&list, &container);
         assert_eq!(result["ips"][0]["address"], "10.1.0.10/32", "{result}");
+        assert_eq!(result["ips"][0]["gateway"], "169.254.1.1", "{result}");
         assert_eq!(result["dns"]["nameservers"], json!(["192.0.2.53"]), "{result}");
         cell.node().ping(addresses(&result)[0]).unwrap();
         if cell.since("0.4.0") && cell.kind != Kind::RustCni {

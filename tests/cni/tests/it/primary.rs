@@ -1,6 +1,6 @@
 //! The life of a container that our plugin alone attaches.
 
-use caracal_cni_suite::{Cell, Container, addresses, link, rows};
+use caracal_cni_suite::{Cell, Container, Kind, addresses, link, rows};
 use caracal_lab::Site as _;
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ rows! {
     a_second_add_is_an_error_and_keeps_the_first: all, [driver, cnitool, rust_cni];
     a_failed_add_leaves_nothing: all, [driver, cnitool, rust_cni];
     two_interfaces_of_one_container: all, [driver, cnitool, rust_cni];
+    two_interfaces_beside_the_data_plane: all, [driver];
     del_after_the_namespace_is_gone: all, [driver, cnitool, rust_cni];
     // cnitool always gives a namespace.
     del_without_a_namespace: all, [driver, rust_cni];
@@ -125,17 +126,46 @@ fn a_failed_add_leaves_nothing(cell: &Cell) {
     cell.is_clean();
 }
 
+/// Each address answers by the interface that it belongs to, which is the only one that the host takes it from.
 fn two_interfaces_of_one_container(cell: &Cell) {
-    let list = cell.primary(&[V4]);
+    let list = cell.primary(&[V4, V6]);
     let eth0 = cell.container("a");
     let eth1 = eth0.by("eth1");
     let (first, second) = (cell.add(&list, &eth0), cell.add(&list, &eth1));
-    assert_ne!(addresses(&first), addresses(&second));
+    let neighbour = cell.container("b");
+    cell.add(&list, &neighbour);
+    for address in [addresses(&first), addresses(&second)].concat() {
+        cell.node().ping(address).unwrap();
+        neighbour.ping(address).unwrap();
+    }
+    if cell.since("0.4.0") && cell.kind != Kind::RustCni {
+        cell.check(&list, &eth0).unwrap();
+        cell.check(&list, &eth1).unwrap();
+    }
     cell.del(&list, &eth0);
     assert_eq!(link(&eth0, "eth0").unwrap(), Value::Null);
-    assert_ne!(link(&eth0, "eth1").unwrap(), Value::Null);
+    for address in addresses(&second) {
+        cell.node().ping(address).unwrap();
+    }
+    for node in cell.node().addresses() {
+        eth1.ping(*node).unwrap();
+    }
+    if cell.since("0.4.0") && cell.kind != Kind::RustCni {
+        cell.check(&list, &eth1).unwrap();
+    }
+    let rules = || ["-4", "-6"].map(|family| eth1.run("ip", [family, "rule", "show"]).unwrap()).concat();
+    let mentioned = || addresses(&second).iter().filter(|address| rules().contains(&format!("from {address} "))).count();
+    assert_eq!(mentioned(), 2, "{}", rules());
     cell.del(&list, &eth1);
+    assert_eq!(mentioned(), 0, "{}", rules());
+    cell.del(&list, &neighbour);
     cell.is_clean();
+}
+
+/// The programs let packets pass from an address by its own interface only, as the host's stack does.
+fn two_interfaces_beside_the_data_plane(cell: &Cell) {
+    cell.load_data_plane();
+    two_interfaces_of_one_container(cell);
 }
 
 fn del_after_the_namespace_is_gone(cell: &Cell) {
