@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use caracal_ipam::{Attachment, nameless};
+use caracal_ipam::{Attachment, nameless, protocol::Ip};
 use serde::{Deserialize, Serialize};
 
 use crate::bandwidth::Bandwidth;
@@ -48,6 +48,9 @@ pub struct Record {
     pub has_ports: bool,
     /// `ipam.type`: who gave the addresses.
     pub ipam: String,
+    /// The addresses as another IPAM gave them, with its own prefixes and gateways.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub given: Vec<Ip>,
     /// Where our own IPAM took them from.
     pub data_dir: PathBuf,
     /// Where the data plane was pinned.

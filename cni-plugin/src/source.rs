@@ -7,8 +7,9 @@ use caracal_ipam::{
     config::requested_addresses,
     json::Node,
     plugin::{likely_host_local_dir, read_config, read_host_local_dir, read_resolv_conf},
-    protocol::{CniError, Code, Delegate, Dns, Request, Route, Verb},
+    protocol::{AddResult, CniError, Code, Delegate, Dns, Ip, Request, Route, Verb},
 };
+use serde_json::json;
 
 use crate::{
     Error,
@@ -41,6 +42,8 @@ pub struct Own {
 pub struct Given {
     /// At least one, none twice, of one family or of both.
     pub addresses: Vec<IpAddr>,
+    /// The same as another IPAM told of them; none of our own.
+    pub as_told: Vec<Ip>,
     /// Routes for the pod.
     pub routes: Vec<Route>,
     /// Resolver settings.
@@ -81,12 +84,12 @@ impl<'a> Source<'a> {
                 let Own { ipam, config, requested, dns } = own.as_ref();
                 let leases = ipam.add(config, attachment, requested)?;
                 let addresses = leases.iter().map(|lease| lease.address.ip()).collect();
-                Ok(Given { addresses, routes: config.routes.clone(), dns: dns.clone() })
+                Ok(Given { addresses, as_told: Vec::new(), routes: config.routes.clone(), dns: dns.clone() })
             }
             Self::Other(delegate) => {
                 let result = delegate.add()?;
                 let addresses = usable(result.ips.iter().map(|ip| ip.address.ip()))?;
-                Ok(Given { addresses, routes: result.routes, dns: result.dns })
+                Ok(Given { addresses, as_told: result.ips, routes: result.routes, dns: result.dns })
             }
         }
     }
@@ -147,13 +150,34 @@ pub fn give_back(request: &Request, data_dir: &Path, record: &Record, attachment
     errors
 }
 
-/// Whether an attachment still holds its addresses.
-pub fn check(request: &Request, data_dir: &Path, record: &Record, attachment: &Attachment) -> Result<(), Error> {
+/// Whether an attachment still holds its addresses. `previous` is the result of its ADD.
+pub fn check(
+    request: &Request,
+    previous: &AddResult,
+    data_dir: &Path,
+    record: &Record,
+    attachment: &Attachment,
+) -> Result<(), Error> {
     let kind = kind(request, record);
     if kind == IPAM_TYPE {
         return Ok(own_ipam(request, data_dir, &kind).check(attachment)?);
     }
-    Ok(Delegate::find(request, &kind)?.call(Verb::Check)?)
+    let mut request = request.clone();
+    if !record.given.is_empty() {
+        let seen = AddResult { ips: as_given(&previous.ips, &record.given), ..AddResult::default() };
+        request.conf["prevResult"]["ips"] = json!(seen.in_version(request.version).ips);
+    }
+    Ok(Delegate::find(&request, &kind)?.call(Verb::Check)?)
+}
+
+/// The addresses of a result as the IPAM plugin that gave them knows them: a pod has them without the subnet and with the
+/// host for a gateway, which static, for one, takes for somebody else's.
+fn as_given(ips: &[Ip], given: &[Ip]) -> Vec<Ip> {
+    let of_ipam = |ip: &Ip| match given.iter().find(|given| given.address.ip() == ip.address.ip()) {
+        Some(given) => Ip { interface: ip.interface, ..given.clone() },
+        None => ip.clone(),
+    };
+    ips.iter().map(of_ipam).collect()
 }
 
 /// Gives back all addresses but those of `valid`, and every error.
@@ -171,6 +195,19 @@ pub fn collect(request: &Request, data_dir: &Path, valid: &BTreeSet<Attachment>)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_ipam_is_shown_its_own_addresses_and_others_as_they_are() {
+        let ip = |address: &str, gateway: &str| Ip {
+            gateway: Some(gateway.parse().unwrap()),
+            ..Ip::new(address.parse().unwrap())
+        };
+        let ours = Ip { interface: Some(3), ..ip("10.0.0.2/32", "169.254.1.1") };
+        let later = ip("10.9.0.2/24", "10.9.0.1");
+        let given = [ip("10.0.0.2/24", "10.0.0.1"), ip("fd00::2/64", "fd00::1")];
+        let seen = as_given(&[ours, later.clone()], &given);
+        assert_eq!(seen, [Ip { interface: Some(3), ..given[0].clone() }, later]);
+    }
 
     #[test]
     fn what_a_delegate_gives_must_be_fit_for_a_pod() {

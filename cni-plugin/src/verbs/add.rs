@@ -119,6 +119,7 @@ impl Add<'_> {
         record.update(|record| {
             record.host_ifindex = Some(link);
             record.addresses.clone_from(&plan.addresses);
+            record.given.clone_from(&given.as_told);
         })?;
         if plan.has_ipv6 {
             sysctl::prepare_host_end(&self.identity.host_ifname, with_ipv6)?;

@@ -38,7 +38,7 @@ pub(super) fn check(
     let Some(record) = file.map(RecordFile::record).filter(|record| record.complete) else {
         return Err(failed(format!("there is no record of {}", target.attachment)).into());
     };
-    source::check(request, &release.places.data_dir, record, &target.attachment)?;
+    source::check(request, &previous, &release.places.data_dir, record, &target.attachment)?;
     let mut host = Socket::open().map_err(Error::from)?;
     let link = link_by_name(&mut host, &identity.host_ifname).map_err(Error::from)?;
     let Some(link) = link.filter(|link| link.mac == Some(identity.host_mac) && link.is_up) else {

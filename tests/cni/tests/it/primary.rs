@@ -154,7 +154,8 @@ fn two_interfaces_of_one_container(cell: &Cell) {
         cell.check(&list, &eth1).unwrap();
     }
     let rules = || ["-4", "-6"].map(|family| eth1.run("ip", [family, "rule", "show"]).unwrap()).concat();
-    let mentioned = || addresses(&second).iter().filter(|address| rules().contains(&format!("from {address} "))).count();
+    let mentioned =
+        || addresses(&second).iter().filter(|address| rules().contains(&format!("from {address} "))).count();
     assert_eq!(mentioned(), 2, "{}", rules());
     cell.del(&list, &eth1);
     assert_eq!(mentioned(), 0, "{}", rules());
