@@ -16,6 +16,7 @@ rows! {
     ptp_then_ours_twice: all, [driver, cnitool];
     ptp_firewall_then_ours: since_0_4_0, [driver];
     ours_then_bandwidth: all, [driver, cnitool];
+    ours_by_a_filter_then_bandwidth: all, [driver, cnitool];
     ours_then_tuning: all, [driver, cnitool];
     ours_then_portmap_and_tuning: all, [driver];
     host_local_under_ours: all, [driver, cnitool, rust_cni];
@@ -158,8 +159,31 @@ fn ptp_bandwidth_then_ours(cell: &Cell) {
     live(cell, &list, |a, _| is_limited(cell, a));
 }
 
+/// bandwidth limits what a container sends by an ingress qdisc, which the kernel gives to one only.
 fn ours_then_bandwidth(cell: &Cell) {
-    live(cell, &cell.list(&[ours_first(), limits()]), |a, _| is_limited(cell, a));
+    let mut ours = ours_first();
+    ours["attach"] = json!("tcx");
+    live(cell, &cell.list(&[ours, limits()]), |a, _| is_limited(cell, a));
+}
+
+/// Without `"attach": "tcx"` our filter has the ingress qdisc: the container does not start without its limit.
+fn ours_by_a_filter_then_bandwidth(cell: &Cell) {
+    cell.load_data_plane();
+    let list = cell.list(&[ours_first(), limits()]);
+    let a = cell.container("a");
+    cell.failed(cell.try_add(&list, &a), 999, "file exists");
+    cell.del(&list, &a);
+    assert_eq!(cell.known_to_the_data_plane(), known(&[]));
+    // What it sends is what needs the qdisc; what it receives does not.
+    let mut towards = limits();
+    for key in ["egressRate", "egressBurst"] {
+        towards.as_object_mut().unwrap().remove(key);
+    }
+    let list = cell.list(&[ours_first(), towards]);
+    cell.add(&list, &a);
+    assert_eq!(limited(cell.node()).len(), 1);
+    cell.del(&list, &a);
+    cell.is_clean();
 }
 
 fn ptp_then_ours_twice(cell: &Cell) {

@@ -4,14 +4,15 @@
 use std::net::{IpAddr, SocketAddr};
 
 use caracal_cni_suite::{load_data_plane, start_lab};
-use caracal_lab::{Lab, PodOptions, Site, cni::Network, require_root};
+use caracal_lab::{Lab, Node, PodOptions, Site, cni::Network, require_root};
 use serde_json::{Value, json};
 
 const PORT: u16 = 8080;
 const INSIDE: u16 = 80;
 
-fn list(version: &str, backend: &str, node: usize) -> Network {
-    let ranges = json!([[{"subnet": format!("10.1.{node}.0/24")}], [{"subnet": format!("fd00:1:{node}::/64")}]]);
+/// Addresses from the node's own ranges, to which the other nodes have routes.
+fn list(version: &str, backend: &str, node: &Node) -> Network {
+    let ranges: Vec<Value> = node.pod_cidrs().iter().map(|cidr| json!([{"subnet": cidr}])).collect();
     let plugins = json!([
         {"type": "caracal", "ipam": {"type": "caracal-ipam", "ranges": ranges}},
         {"type": "portmap", "capabilities": {"portMappings": true}, "backend": backend},
@@ -46,18 +47,19 @@ fn reaches(version: &str, backend: &str, data_plane: bool) {
     if data_plane {
         lab.nodes().for_each(|node| load_data_plane(node).unwrap());
     }
-    let pod = |node: usize, name: &str, mut options: PodOptions| {
+    let pod = |node: &Node, name: &str, mut options: PodOptions| {
         options.network = Some(list(version, backend, node));
-        lab.node(&format!("n{node}")).pod_with(name, &options).unwrap()
+        node.pod_with(name, &options).unwrap()
     };
-    let server = pod(1, "server", with_ports());
-    let neighbour = pod(1, "neighbour", PodOptions::default());
-    let remote = pod(2, "remote", PodOptions::default());
+    let server = pod(n1, "server", with_ports());
+    let neighbour = pod(n1, "neighbour", PodOptions::default());
+    let remote = pod(n2, "remote", PodOptions::default());
     let ports = [format!("tcp/{INSIDE}"), format!("udp/{INSIDE}")];
     let _serving = server.serve(&[&ports[0], &ports[1]]).unwrap();
     for ip in n1.addresses() {
         assert!(asks(lab.client("c1"), *ip), "from outside to {ip}");
         assert!(asks(n2, *ip), "from another node to {ip}");
+        assert!(asks(&remote, *ip), "from a container of another node to {ip}");
         assert!(asks(n1, *ip), "from the node itself to {ip}");
         assert!(asks(&neighbour, *ip), "from a container of the node to {ip}");
         assert!(asks(&server, *ip), "from the container itself to {ip}");
@@ -67,12 +69,11 @@ fn reaches(version: &str, backend: &str, data_plane: bool) {
         let direct = neighbour.tcp_roundtrip((*ip, INSIDE), b"direct").unwrap();
         assert_eq!(direct.server, "n1/server");
     }
-    // Its range is no route of the lab's, so it asks by its own node's address, or not at all.
-    assert!(!asks(&remote, "192.0.2.1".parse().unwrap()));
     server.delete().unwrap();
     for ip in n1.addresses() {
         assert!(!asks(n1, *ip), "after DEL, to {ip}");
         assert!(!asks(lab.client("c1"), *ip), "after DEL, to {ip}");
+        assert!(!asks(&remote, *ip), "after DEL, to {ip}");
     }
     neighbour.delete().unwrap();
     remote.delete().unwrap();
