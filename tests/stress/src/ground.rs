@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -13,8 +13,8 @@ use caracal_datapath::{Features, Loader, Pinned, Root};
 use caracal_lab::{NetNs, in_netns};
 use serde_json::Value;
 
-/// Files below these folders belong to attachments.
-const STATE: [&str; 3] = ["/run/caracal", "/run/host-local", "/sys/fs/bpf/caracal/v1/links"];
+/// Files below these folders, and pins of links, belong to attachments.
+const STATE: [&str; 2] = ["/run/caracal", "/run/host-local"];
 
 /// But for these, which keep the order in which addresses are given out, and locks.
 const KEPT: [&str; 4] = ["released", "cursor", "lock", "last_reserved_ip."];
@@ -80,8 +80,8 @@ impl Ground {
             let links = in_netns(pod, || links().map(Iterator::collect::<Vec<_>>))??;
             traces.extend(links.iter().map(|link| format!("link {link} of {}", pod.label())));
         }
-        for folder in STATE {
-            files(Path::new(folder), &mut traces).with_context(|| format!("listing {folder}"))?;
+        for folder in STATE.iter().map(PathBuf::from).chain([Root::default().links_dir()]) {
+            files(&folder, &mut traces).with_context(|| format!("listing {}", folder.display()))?;
         }
         if let Some(pinned) = &self.pinned {
             traces.extend(pinned.endpoints()?.iter().map(|(ip, endpoint)| format!("endpoint {ip} {endpoint:?}")));

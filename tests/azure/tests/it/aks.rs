@@ -8,7 +8,7 @@ use std::{
 };
 
 use caracal_azure::cns::{Config, Held};
-use caracal_conflist::{AZURE_TRANSPARENT, ChainedOptions, chained};
+use caracal_conflist::{AZURE, ChainedOptions, chained};
 use caracal_lab::{Lab, Node, NodeSpec, Pod, PodOptions, Process, Site, bin, wait_for};
 use ipnetwork::IpNetwork;
 use serde_json::{Value, json};
@@ -31,12 +31,34 @@ const CLUSTER_PREFIX: u8 = 16;
 /// Which network of Azure's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Overlay, IPv4.
-    Overlay,
-    /// Overlay, both families.
-    DualStack,
+    /// Pods in the nodes' subnet.
+    NodeSubnet,
     /// Pods in a subnet of their own.
     Swift,
+    /// Overlay, IPv4.
+    Overlay,
+    /// The same, with the list that the address service writes.
+    OverlayByCns,
+    /// Overlay, both families.
+    DualStack,
+}
+
+impl Mode {
+    /// What our lists call it.
+    fn network(self) -> &'static str {
+        match self {
+            Self::NodeSubnet => "node subnet",
+            Self::Swift => "pod subnet",
+            Self::Overlay => "overlay",
+            Self::OverlayByCns => "overlay, written by CNS",
+            Self::DualStack => "dual-stack overlay, written by CNS",
+        }
+    }
+
+    /// The gateway of the pods' network, where that is one of Azure's own.
+    pub(crate) fn gateway(self) -> Option<IpAddr> {
+        matches!(self, Self::NodeSubnet | Self::Swift).then(|| Ipv4Addr::new(10, 244, 0, 1).into())
+    }
 }
 
 /// A cluster whose nodes have Azure's plugin and service, and Caracal after them.
@@ -110,12 +132,17 @@ impl Aks {
         serde_json::from_str(&said).unwrap()
     }
 
+    /// The links pinned on a node.
+    pub(crate) fn links(&self, node: &str) -> usize {
+        self.node(node).run("sh", ["-c", "ls /sys/fs/bpf/caracal/v*/links"]).unwrap().lines().count()
+    }
+
     /// Everything of ours and of Azure's that a pod could leave on a node.
     pub(crate) fn remains(&self, node: &str) -> Vec<String> {
         let mut remains: Vec<String> = self.held(node).iter().map(|(ip, holder)| format!("{ip} {holder:?}")).collect();
         remains.extend(self.guarded(node).iter().map(|(ip, link)| format!("endpoint {ip} of link {link}")));
         remains.extend(self.ctl(node, "flows").as_array().unwrap().iter().map(|flow| format!("flow {flow}")));
-        let list = "ls /sys/fs/bpf/caracal/v1/links; find /run/caracal/endpoints -type f 2>/dev/null; \
+        let list = "ls /sys/fs/bpf/caracal/v*/links; find /run/caracal/endpoints -type f 2>/dev/null; \
                     ip -o route show proto static; ip -6 -o route show proto static; true";
         let listed = self.node(node).run("sh", ["-c", list]).unwrap();
         // Routes by which the lab has nodes reach each other are of another protocol, and Azure's for a subnet stays.
@@ -133,14 +160,12 @@ impl Aks {
 
 /// What Azure's list for a mode is, with ours added as the installer adds it.
 pub(crate) fn conflist(mode: Mode) -> Value {
-    let mut list: Value = serde_json::from_str(AZURE_TRANSPARENT).unwrap();
-    let plugin = &mut list["plugins"][0];
-    match mode {
-        Mode::Overlay | Mode::DualStack => plugin["ipam"] = json!({"type": "azure-cns", "mode": "overlay"}),
-        Mode::Swift => {
-            plugin["executionMode"] = json!("v4swift");
-            plugin["ipam"] = json!({"type": "azure-cns"});
-        }
+    let vendor = AZURE.iter().find(|vendor| vendor.network == mode.network()).unwrap();
+    let mut list: Value = serde_json::from_str(vendor.content).unwrap();
+    let ipam = &mut list["plugins"][0]["ipam"];
+    // Azure's other IPAM asks the machine that the node is a guest of, and there is none.
+    if ipam["type"] == "azure-vnet-ipam" {
+        *ipam = json!({"type": "azure-cns"});
     }
     serde_json::from_str(&chained(&list.to_string(), &ChainedOptions::default()).unwrap()).unwrap()
 }
@@ -164,7 +189,7 @@ fn service(node: &Node, mode: Mode) -> Process {
     let config = Config {
         first: node.pod_cidrs().iter().take(families).map(first).collect(),
         size: ADDRESSES,
-        pod_gateway: (mode == Mode::Swift).then(|| "10.244.0.1".parse().unwrap()),
+        pod_gateway: mode.gateway(),
         host: IpNetwork::new(node.ip4().into(), 16).unwrap(),
         host_gateway: gateway.trim().parse().unwrap(),
     };

@@ -10,18 +10,26 @@ use crate::{
     vendor::Vendor,
 };
 
-with_both!(overlay, dual_stack, swift, pods_come_to_reach_each_other_directly);
+with_both!(node_subnet, swift, overlay, overlay_by_cns, dual_stack, pods_come_to_reach_each_other_directly);
+
+fn node_subnet(vendor: &Vendor) {
+    live(vendor, Mode::NodeSubnet);
+}
+
+fn swift(vendor: &Vendor) {
+    live(vendor, Mode::Swift);
+}
 
 fn overlay(vendor: &Vendor) {
     live(vendor, Mode::Overlay);
 }
 
-fn dual_stack(vendor: &Vendor) {
-    live(vendor, Mode::DualStack);
+fn overlay_by_cns(vendor: &Vendor) {
+    live(vendor, Mode::OverlayByCns);
 }
 
-fn swift(vendor: &Vendor) {
-    live(vendor, Mode::Swift);
+fn dual_stack(vendor: &Vendor) {
+    live(vendor, Mode::DualStack);
 }
 
 /// Two pods on one node and one on another get Azure's addresses and our programs, and reach each other.
@@ -67,10 +75,11 @@ fn is_azures(aks: &Aks, mode: Mode, pod: &Pod) {
     assert_eq!(of_pod, pod.addresses());
     let (mut ips, mut routes) = (Vec::new(), Vec::new());
     for ip in pod.addresses() {
-        let (version, prefix, default, gateway) = match (ip.is_ipv4(), mode) {
-            (true, Mode::Swift) => ("4", 16, "0.0.0.0/0", "10.244.0.1"),
-            (true, _) => ("4", 16, "0.0.0.0/0", "169.254.1.1"),
-            (false, _) => ("6", 64, "::/0", "fe80::1234:5678:9abc"),
+        let (version, prefix, default, gateway) = if ip.is_ipv4() {
+            let gateway = mode.gateway().map_or("169.254.1.1".to_owned(), |gateway| gateway.to_string());
+            ("4", 16, "0.0.0.0/0", gateway)
+        } else {
+            ("6", 64, "::/0", "fe80::1234:5678:9abc".to_owned())
         };
         ips.push(json!({"version": version, "address": format!("{ip}/{prefix}"), "gateway": gateway}));
         routes.push(json!({"dst": default, "gw": gateway}));
@@ -95,8 +104,8 @@ fn is_guarded(aks: &Aks, pod: &Pod) {
         assert_eq!(guarded.get(ip), Some(&index), "{guarded:?}");
     }
     let pinned = |kind: &str, pin: &str| -> Value {
-        let pin = format!("/sys/fs/bpf/caracal/v1/{pin}");
-        serde_json::from_str(&node.run("bpftool", ["-j", kind, "show", "pinned", &pin]).unwrap()).unwrap()
+        let show = format!("bpftool -j {kind} show pinned /sys/fs/bpf/caracal/v*/{pin}");
+        serde_json::from_str(&node.run("sh", ["-c", &show]).unwrap()).unwrap()
     };
     let (link, program) = (pinned("link", &format!("links/from_pod-{index}")), pinned("prog", "progs/from_pod"));
     assert_eq!(link["prog_id"], program["id"], "{link}");

@@ -17,7 +17,7 @@ fn the_old_del_does_not_touch_the_new_pod(vendor: &Vendor) {
     let node = aks.node("n1");
     let peer = aks.pod("n1", "peer");
     let old = aks.pod("n1", "web-0");
-    let links = || node.run("ls", ["/sys/fs/bpf/caracal/v1/links"]).unwrap().lines().count();
+    let links = || aks.links("n1");
     assert_eq!((aks.held("n1").len(), aks.guarded("n1").len(), links()), (4, 4, 2));
 
     // The same pod in another namespace, as another container.
