@@ -2,6 +2,8 @@
 
 pub mod dataplane;
 pub mod nics;
+pub mod pods;
+pub mod queues;
 pub mod routes;
 pub mod settle;
 pub mod sockets;

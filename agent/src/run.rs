@@ -12,7 +12,7 @@ use tokio::{
 
 use crate::{
     Options,
-    apply::{dataplane, nics, routes, settle, sockets},
+    apply::{dataplane, nics, pods, routes, settle, sockets},
     compile,
     lock::Lock,
     source::{Manifests, Watch},
@@ -57,6 +57,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     tokio::select! {
         () = follow => {}
         () = settle => {}
+        () = pods::run(&pinned) => {}
         () = ended(&mut terminate, &mut interrupt) => {}
     }
     log::info!("ended; programs, maps and routes stay in place");

@@ -26,4 +26,4 @@ pub use features::{Feature, Features, Importance};
 pub use load::{Loaded, Loader, Mismatch};
 pub use pinned::{Mapping, Pinned};
 pub use root::Root;
-pub use table::Table;
+pub use table::{Revision, Table};

@@ -91,6 +91,25 @@ impl Pinned {
         }
     }
 
+    /// Changes the flags of an endpoint if the address still belongs to `ifindex`; tells whether it does.
+    pub fn set_flags(&self, addr: IpAddr, ifindex: u32, flags: u32) -> Result<bool, Error> {
+        fn set<A: Pod + Default>(
+            mut table: Table<A, Endpoint>,
+            addr: A,
+            ifindex: u32,
+            flags: u32,
+        ) -> Result<bool, Error> {
+            match table.get(&addr)?.filter(|endpoint| endpoint.ifindex == ifindex) {
+                Some(endpoint) => table.replace(&addr, &Endpoint { flags, ..endpoint }),
+                None => Ok(false),
+            }
+        }
+        match addr {
+            IpAddr::V4(addr) => set(self.table(map::ENDPOINTS4)?, Ip4::from(addr), ifindex, flags),
+            IpAddr::V6(addr) => set(self.table(map::ENDPOINTS6)?, Ip6::from(addr), ifindex, flags),
+        }
+    }
+
     /// Removes the endpoint of an address if it still belongs to `ifindex`, then the flows of that address.
     pub fn remove_endpoint(&self, addr: IpAddr, ifindex: u32) -> Result<(), Error> {
         match addr {

@@ -20,6 +20,17 @@ use crate::{
 /// not to hold a CPU for long.
 const BATCH: usize = 1024;
 
+/// What is to be done with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Revision<V> {
+    /// Nothing.
+    Keep,
+    /// This is what it shall be.
+    Replace(V),
+    /// It shall not be there.
+    Remove,
+}
+
 /// A hash or LRU hash whose key and value sizes were compared with `K` and `V` when it was opened.
 #[derive(Debug)]
 pub struct Table<K, V> {
@@ -62,6 +73,30 @@ impl<K: Pod + Default, V: Pod + Default> Table<K, V> {
     /// Writes one entry, whether it was there or not.
     pub fn set(&mut self, key: &K, value: &V) -> Result<(), Error> {
         self.map.insert(key, value, 0).map_err(Error::map(&self.name, "write an entry"))
+    }
+
+    /// Writes one entry where there is one; tells whether there was. What others remove meanwhile stays removed.
+    pub fn replace(&mut self, key: &K, value: &V) -> Result<bool, Error> {
+        const BPF_EXIST: u64 = 2;
+
+        match self.map.insert(key, value, BPF_EXIST) {
+            Ok(()) => Ok(true),
+            Err(MapError::SyscallError(e)) if e.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+            Err(source) => Err(Error::map(&self.name, "replace an entry")(source)),
+        }
+    }
+
+    /// Goes over every entry and does to it what `judge` says. Returns how many were replaced or removed.
+    pub fn revise(&mut self, judge: impl Fn(&K, &V) -> Revision<V>) -> Result<usize, Error> {
+        let (mut replaced, mut removed) = (0, Vec::new());
+        for (key, value) in self.entries()? {
+            match judge(&key, &value) {
+                Revision::Keep => {}
+                Revision::Replace(value) => replaced += usize::from(self.replace(&key, &value)?),
+                Revision::Remove => removed.push(key),
+            }
+        }
+        Ok(replaced + self.remove_all(&removed)?)
     }
 
     /// Removes one entry; tells whether it was there.

@@ -17,6 +17,7 @@ mod batch;
 mod filter;
 mod link;
 mod nsid;
+mod qdisc;
 mod reply;
 mod route;
 mod rule;
@@ -34,9 +35,10 @@ pub use link::{
 };
 use netlink_packet_route::AddressFamily;
 pub use nsid::nsid_of;
+pub use qdisc::{Qdiscs, is_queued, qdiscs};
 pub use route::{RouteSpec, device_towards, is_own, route_add, routes_of};
 pub use rule::{rule_add, rule_delete};
-pub use shaper::{Limit, is_queued, limit_of, unlimit};
+pub use shaper::{Limit, limit_of, unlimit};
 pub use socket::Socket;
 
 /// A request that the kernel refused, or that never got there.

@@ -7,11 +7,12 @@ use netlink_packet_route::{
 };
 use nix::errno::Errno;
 
-use super::{Error, Request, Socket};
+use super::{
+    Error, Request, Socket,
+    qdisc::{kind, root_qdisc},
+};
 
 const KIND: &str = "tbf";
-/// What a link has that nobody queues on.
-const NO_QUEUE: &str = "noqueue";
 /// The handle by which a bucket is known to be ours.
 const HANDLE: TcHandle = TcHandle { major: 0xcaca, minor: 0 };
 
@@ -66,7 +67,8 @@ impl Limit {
 
 /// Lifts the limit that [`Limit::set`] put on a link; none there, or another's, is left alone.
 pub fn unlimit(socket: &mut Socket, index: u32) -> Result<(), Error> {
-    if !matches!(root_qdisc(socket, index)?, Some((kind, handle)) if kind == KIND && handle == HANDLE) {
+    let found = root_qdisc(socket, index)?;
+    if !found.is_some_and(|message| kind(&message) == KIND && message.header.handle == HANDLE) {
         return Ok(());
     }
     let what = format!("lifting the limit of link number {index}");
@@ -76,14 +78,9 @@ pub fn unlimit(socket: &mut Socket, index: u32) -> Result<(), Error> {
     }
 }
 
-/// Whether anybody, we or others, has what a link sends wait in a queue.
-pub fn is_queued(socket: &mut Socket, index: u32) -> Result<bool, Error> {
-    Ok(root_qdisc(socket, index)?.is_some_and(|(kind, _)| kind != NO_QUEUE))
-}
-
 /// The limit that is on a link by [`Limit::set`].
 pub fn limit_of(socket: &mut Socket, index: u32) -> Result<Option<Limit>, Error> {
-    let Some(message) = root_message(socket, index)?.filter(|message| message.header.handle == HANDLE) else {
+    let Some(message) = root_qdisc(socket, index)?.filter(|message| message.header.handle == HANDLE) else {
         return Ok(None);
     };
     Ok(message.attributes.iter().find_map(|attribute| match attribute {
@@ -121,28 +118,4 @@ fn root(index: u32) -> TcMessage {
     let mut message = TcMessage::with_index(index.cast_signed());
     message.header.parent = TcHandle::ROOT;
     message
-}
-
-fn root_qdisc(socket: &mut Socket, index: u32) -> Result<Option<(String, TcHandle)>, Error> {
-    Ok(root_message(socket, index)?.map(|message| {
-        let kind = message.attributes.iter().find_map(|attribute| match attribute {
-            TcAttribute::Kind(kind) => Some(kind.clone()),
-            _ => None,
-        });
-        (kind.unwrap_or_default(), message.header.handle)
-    }))
-}
-
-fn root_message(socket: &mut Socket, index: u32) -> Result<Option<TcMessage>, Error> {
-    let what = format!("looking for the queue of link number {index}");
-    let message = TcMessage::with_index(index.cast_signed());
-    let listed = socket.dump(Request::new(RouteNetlinkMessage::GetQueueDiscipline(message), 0, what))?;
-    Ok(listed.into_iter().find_map(|message| match message {
-        RouteNetlinkMessage::NewQueueDiscipline(message)
-            if message.header.parent == TcHandle::ROOT && message.header.index == index.cast_signed() =>
-        {
-            Some(message)
-        }
-        _ => None,
-    }))
 }

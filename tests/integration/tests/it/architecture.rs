@@ -17,7 +17,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("netlink", &["ebpf/abi"]),
     ("conflist", &["ipam"]),
     ("cni-plugin", &["conflist", "datapath", "ipam", "netlink"]),
-    ("agent", &["conflist", "datapath", "ipam"]),
+    ("agent", &["cni-plugin", "conflist", "datapath", "ipam", "netlink"]),
     ("ctl", &["conflist", "datapath", "ebpf/abi"]),
     ("tests/ebpf", &[]),
     ("tests/lab", &[]),
