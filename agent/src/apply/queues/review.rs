@@ -54,8 +54,9 @@ pub(super) fn revision<A: Copy>(protocol: u8, flow: &Flow<A>, pods: &BTreeMap<u3
 fn way<A>(protocol: u8, flow: &Flow<A>, via: Via, sender: Option<&Review>, receiver: Option<&Review>) -> Via {
     // What the programs translate, nobody else can.
     let is_translated = flow.flags & Flow::<A>::TRANSLATED != 0;
-    let is_taken = |pod: &&Review| protocol != TCP || pod.host_takes_all;
-    if sender.filter(is_taken).is_some_and(|pod| pod.has(Endpoint::BY_HOST)) && !is_translated {
+    // The host follows a connection by what both sides send.
+    let by_host = [sender, receiver].into_iter().flatten().find(|pod| pod.has(Endpoint::BY_HOST));
+    if by_host.is_some_and(|pod| protocol != TCP || pod.host_takes_all) && !is_translated {
         return Via::Host;
     }
     match receiver {
@@ -118,11 +119,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_pod_sends_goes_by_the_host_when_others_begin_to_filter() {
-        for way in [Via::Peer, Via::Egress] {
-            assert_eq!(via(UDP, flow(POD, OTHER, way), &pod(0, Endpoint::BY_HOST)), Some(Via::Host));
-            assert_eq!(via(TCP, flow(POD, OTHER, way), &pod(0, Endpoint::BY_HOST)), Some(Via::Host));
-            assert_eq!(via(UDP, flow(OTHER, POD, way), &pod(0, Endpoint::BY_HOST)), Some(way));
+    fn what_a_pod_sends_goes_by_the_host_when_others_begin_to_filter_and_so_do_the_answers() {
+        for (way, protocol) in [(Via::Peer, UDP), (Via::Peer, TCP), (Via::Egress, UDP), (Via::Egress, TCP)] {
+            assert_eq!(via(protocol, flow(POD, OTHER, way), &pod(0, Endpoint::BY_HOST)), Some(Via::Host));
+            assert_eq!(via(protocol, flow(OTHER, POD, way), &pod(0, Endpoint::BY_HOST)), Some(Via::Host));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aya::maps::{HashMap, MapData};
-use caracal_datapath::Table;
+use caracal_datapath::{Revision, Table};
 use caracal_harness::isolated;
 
 const ENTRIES: u32 = 10_000;
@@ -54,6 +54,33 @@ fn single_entries() {
         table.set(&3, &1).unwrap();
         assert_eq!(table.get(&3).unwrap(), Some(1));
         assert_eq!((table.remove(&3).unwrap(), table.remove(&3).unwrap()), (true, false));
+    });
+}
+
+#[test]
+fn what_is_not_there_is_not_replaced() {
+    isolated(|root| {
+        let mut table = table(root, 10);
+        assert!(table.replace(&3, &1).unwrap());
+        assert!(!table.replace(&99, &1).unwrap());
+        assert_eq!((table.get(&3).unwrap(), table.get(&99).unwrap()), (Some(1), None));
+    });
+}
+
+#[test]
+fn a_revision_changes_what_it_says_and_nothing_else() {
+    isolated(|root| {
+        let mut table = table(root, ENTRIES);
+        let changed = table.revise(|n, square| match n % 4 {
+            0 => Revision::Remove,
+            1 => Revision::Replace(square + 1),
+            _ => Revision::Keep,
+        });
+        assert_eq!(changed.unwrap(), ENTRIES as usize / 2);
+        let left: BTreeMap<u32, u64> = table.entries().unwrap().into_iter().collect();
+        let square = |n: u32| u64::from(n) * u64::from(n);
+        let expected = (0..ENTRIES).filter(|n| n % 4 != 0).map(|n| (n, square(n) + u64::from(n % 4 == 1)));
+        assert_eq!(left, expected.collect());
     });
 }
 

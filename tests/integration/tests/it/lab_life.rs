@@ -1,53 +1,25 @@
 //! Agents that come, go and are replaced; pods that come and go. What keeps working, and what is left.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
-    time::Duration,
-};
+use std::time::Duration;
 
-use caracal_integration::Cluster;
-use caracal_lab::{Node, Pod, Site, in_netns, wait_until};
-
-/// A TCP connection from pod `a` to an echo server, kept open over what happens in between.
-struct Connection {
-    stream: TcpStream,
-}
-
-impl Connection {
-    fn open(from: &Pod, to: SocketAddr) -> Self {
-        let stream = in_netns(from.netns(), || TcpStream::connect_timeout(&to, Duration::from_secs(3)));
-        let mut stream = stream.unwrap().unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
-        // The server speaks first.
-        let mut greeting = [0; 4096];
-        assert!(stream.read(&mut greeting).unwrap() > 0);
-        Self { stream }
-    }
-
-    fn echo(&mut self, text: &[u8]) {
-        self.stream.write_all(text).unwrap();
-        let mut answer = vec![0; text.len()];
-        self.stream.read_exact(&mut answer).unwrap();
-        assert_eq!(answer, text);
-    }
-}
+use caracal_integration::{Cluster, Connection};
+use caracal_lab::{Node, Site, wait_until};
 
 #[test]
 fn connections_survive_the_agent_being_killed_and_replaced() {
     let mut cluster = Cluster::start("replaced", 1).unwrap();
     let [a, b] = ["a", "b"].map(|name| cluster.node("n1").pod(name).unwrap());
     let _server = b.serve(&["tcp/80"]).unwrap();
-    let mut connection = Connection::open(&a, (b.ip4(), 80).into());
-    connection.echo(b"before");
+    let mut connection = Connection::open(&a, (b.ip4(), 80)).unwrap();
+    connection.echo(b"before").unwrap();
     let new_flows = cluster.counted("n1", "new_flow").unwrap();
     cluster.kill_agents().unwrap();
-    connection.echo(b"without an agent");
+    connection.echo(b"without an agent").unwrap();
 
     let c = cluster.node("n1").pod("c").unwrap();
     a.ping(c.ip4()).unwrap();
     cluster.add_agent("n1").unwrap();
-    connection.echo(b"with another agent, and other programs");
+    connection.echo(b"with another agent, and other programs").unwrap();
     // Only the ping was new: the flow was kept over both.
     assert_eq!(cluster.counted("n1", "new_flow").unwrap() - new_flows, 1);
     cluster.end().unwrap();

@@ -17,3 +17,4 @@ mod lab_life;
 mod lab_nodes;
 mod lab_pod_to_pod;
 mod lab_port_mappings;
+mod lab_queues;
