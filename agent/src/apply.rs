@@ -1,6 +1,7 @@
 //! Making the node hold what was computed: only differences are written.
 
 pub mod dataplane;
+pub mod limits;
 pub mod nics;
 pub mod pods;
 pub mod queues;

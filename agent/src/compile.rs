@@ -42,7 +42,8 @@ mod tests {
     }
 
     fn model(nodes: &[(&str, Node)]) -> Model {
-        Model { nodes: nodes.iter().map(|(name, node)| ((*name).to_owned(), node.clone())).collect() }
+        let nodes = nodes.iter().map(|(name, node)| ((*name).to_owned(), node.clone())).collect();
+        Model { nodes, ..Model::default() }
     }
 
     #[test]

@@ -7,12 +7,13 @@ use caracal_datapath::Pinned;
 use rtnetlink::Handle;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
     time::sleep,
 };
 
 use crate::{
     Options,
-    apply::{dataplane, nics, pods, routes, settle, sockets},
+    apply::{dataplane, limits::Wanted, nics, pods, routes, settle, sockets},
     compile,
     lock::Lock,
     source::{Manifests, Watch},
@@ -39,9 +40,10 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     // Before anybody is told that this node is ready.
     attach_nics(&handle, &pinned, options).await;
     log::info!("node {own}: following {}", options.manifests.display());
+    let (limits, wanted_limits) = watch::channel(Wanted::default());
     let follow = async {
         loop {
-            let routes = step(&mut manifests, &handle, &own).await;
+            let routes = step(&mut manifests, &handle, &own, &limits).await;
             let nics = attach_nics(&handle, &pinned, options).await;
             let wait = if routes && nics { RESYNC } else { RETRY };
             tokio::select! {
@@ -57,7 +59,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     tokio::select! {
         () = follow => {}
         () = settle => {}
-        () = pods::run(&pinned) => {}
+        () = pods::run(options, &pinned, wanted_limits) => {}
         () = ended(&mut terminate, &mut interrupt) => {}
     }
     log::info!("ended; programs, maps and routes stay in place");
@@ -72,11 +74,13 @@ async fn ended(terminate: &mut Signal, interrupt: &mut Signal) {
 }
 
 /// One round. False if something is left to be done.
-async fn step(manifests: &mut Manifests, handle: &Handle, own: &str) -> bool {
+async fn step(manifests: &mut Manifests, handle: &Handle, own: &str, limits: &watch::Sender<Wanted>) -> bool {
     let (model, unread) = manifests.read();
     for error in &unread {
         log::error!("{error}; what was read before stays in force");
     }
+    let wanted = Wanted { limits: model.limits.clone(), is_whole: unread.is_empty() };
+    limits.send_if_modified(|before| std::mem::replace(before, wanted.clone()) != wanted);
     let wanted = compile::routes(&model, own);
     match routes::sync(handle, &wanted).await {
         Ok((changed, errors)) => {

@@ -2,6 +2,7 @@
 
 pub mod manifests;
 mod objects;
+pub mod quantity;
 mod watch;
 
 pub use manifests::Manifests;

@@ -19,6 +19,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::bandwidth::Bandwidth;
 
+mod survey;
+
+pub use survey::{Known, survey};
+
 /// How often a record may vanish just when it is looked at.
 const ATTEMPTS: u32 = 100;
 

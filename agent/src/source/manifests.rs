@@ -9,13 +9,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::objects::{Header, Node};
+use caracal_cni_plugin::bandwidth::Bandwidth;
+
+use super::objects::{Header, Named, Node, Pod};
 use crate::model::Model;
 
 /// What one file holds.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Objects {
     nodes: Vec<(String, crate::model::Node)>,
+    pods: Vec<(String, Bandwidth)>,
     /// Kinds that are not read, for the log.
     passed_over: Vec<String>,
 }
@@ -80,14 +83,16 @@ impl Manifests {
             for kind in &objects.passed_over {
                 log::warn!("{}: {kind} is not supported, passed over", path.display());
             }
-            log::info!("{}: {} objects in force", path.display(), objects.nodes.len());
+            let count = objects.nodes.len() + objects.pods.len();
+            log::info!("{}: {count} objects in force", path.display());
             self.files.insert(path, objects);
         }
     }
 
     fn model(&self) -> Model {
         let nodes = self.files.values().flat_map(|objects| objects.nodes.iter().cloned());
-        Model { nodes: nodes.collect() }
+        let pods = self.files.values().flat_map(|objects| objects.pods.iter().cloned());
+        Model { nodes: nodes.collect(), limits: pods.filter(|(_, bandwidth)| !bandwidth.is_unlimited()).collect() }
     }
 }
 
@@ -119,10 +124,19 @@ fn read_file(path: &Path) -> Result<Objects, ReadError> {
         read_document(document, &mut objects).map_err(|error| ReadError {
             path: path.to_owned(),
             line: error.location().map(|at| first_line + at.line()),
-            what: without_place(&error.to_string()).to_owned(),
+            what: format!("{}{}", whose(document), without_place(&error.to_string())),
         })?;
     }
     Ok(objects)
+}
+
+/// The pod that a document is about, for messages.
+fn whose(document: &str) -> String {
+    let kind = serde_norway::from_str(document).map(|header: Header| header.kind);
+    match serde_norway::from_str(document) {
+        Ok(Named { metadata }) if kind.is_ok_and(|kind| kind == "Pod") => format!("pod {}: ", metadata.full()),
+        _ => String::new(),
+    }
 }
 
 /// The parser counts lines from the document's beginning; the file's are in front of the message already.
@@ -149,17 +163,25 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
 
 fn read_document(document: &str, objects: &mut Objects) -> Result<(), serde_norway::Error> {
     let Header { api_version, kind } = serde_norway::from_str(document)?;
-    if (api_version.as_str(), kind.as_str()) == ("v1", "Node") {
-        let node: Node = serde_norway::from_str(document)?;
-        objects.nodes.push((node.metadata.name.clone(), node.into()));
-    } else {
-        objects.passed_over.push(format!("{api_version} {kind}"));
+    match (api_version.as_str(), kind.as_str()) {
+        ("v1", "Node") => {
+            let node: Node = serde_norway::from_str(document)?;
+            objects.nodes.push((node.metadata.name.clone(), node.into()));
+        }
+        ("v1", "Pod") => {
+            let Named { metadata } = serde_norway::from_str(document)?;
+            let pod: Pod = serde_norway::from_str(document)?;
+            objects.pods.push((metadata.full(), pod.bandwidth()));
+        }
+        _ => objects.passed_over.push(format!("{api_version} {kind}")),
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use caracal_cni_plugin::bandwidth::Rate;
+
     use super::*;
 
     const NODE: &str = "apiVersion: v1\nkind: Node\nmetadata: {name: n1}\nspec: {podCIDRs: [10.1.0.0/24]}\n\
@@ -217,10 +239,49 @@ mod tests {
         assert!(errors[0].to_string().contains(&path.display().to_string()), "{}", errors[0]);
     }
 
+    const POD: &str = "apiVersion: v1\nkind: Pod\nmetadata:\n  namespace: shop\n  name: web\n  annotations:\n    \
+                       example.org/other: [1]\n    kubernetes.io/ingress-bandwidth: 10M\nspec: {containers: []}\n";
+
+    #[test]
+    fn a_pods_limits_are_read_and_it_need_not_have_any() {
+        let egress = POD.replace("ingress-bandwidth: 10M", "egress-bandwidth: \"1.5G\"").replace("namespace: shop", "");
+        let none = "apiVersion: v1\nkind: Pod\nmetadata: {name: idle, annotations: }\n";
+        let directory = directory(&[("a.yaml", POD), ("b.yaml", &egress), ("c.yaml", none)]);
+        let (model, errors) = Manifests::new(directory.path()).read();
+        assert!(errors.is_empty(), "{}", errors[0]);
+        let rate = |bits_per_second| Some(Rate { bits_per_second, burst_bits: None });
+        let expected = [
+            ("default/web", Bandwidth { ingress: None, egress: rate(1_500_000_000) }),
+            ("shop/web", Bandwidth { ingress: rate(10_000_000), egress: None }),
+        ];
+        assert_eq!(model.limits, expected.map(|(pod, limits)| (pod.to_owned(), limits)).into());
+    }
+
+    #[test]
+    fn a_limit_that_cannot_be_is_told_by_file_line_pod_and_field_and_changes_nothing() {
+        let directory = directory(&[("a.yaml", POD)]);
+        let mut manifests = Manifests::new(directory.path());
+        let before = manifests.read().0;
+        for (text, reason) in [
+            ("10X", "\"10X\" is not a quantity such as 500k, 10M or 1.5Gi"),
+            ("999", "\"999\" is not between 1k and 1P bits per second"),
+            ("1001T", "\"1001T\" is not between 1k and 1P bits per second"),
+            ("-1M", "\"-1M\" is negative"),
+        ] {
+            fs::write(directory.path().join("a.yaml"), POD.replace("10M", &format!("\"{text}\""))).unwrap();
+            let (model, errors) = manifests.read();
+            assert_eq!(model, before);
+            let error = errors[0].to_string();
+            let expected =
+                format!("a.yaml:8: pod shop/web: metadata.annotations.kubernetes.io/ingress-bandwidth: {reason}");
+            assert!(error.ends_with(&expected), "{error}");
+        }
+    }
+
     #[test]
     fn other_kinds_are_passed_over() {
         let directory =
-            directory(&[("a.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n---\n\n---\n# nothing\n")]);
+            directory(&[("a.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: p}\n---\n\n---\n# nothing\n")]);
         let (model, errors) = Manifests::new(directory.path()).read();
         assert!(errors.is_empty(), "{}", errors[0]);
         assert_eq!(model, Model::default());

@@ -1,9 +1,15 @@
 //! Kubernetes objects as YAML has them, as far as they are read.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
+use caracal_cni_plugin::bandwidth::{Bandwidth, Rate};
 use ipnetwork::IpNetwork;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, Visitor},
+};
+
+use super::quantity;
 
 /// What every object begins with.
 #[derive(Debug, Deserialize)]
@@ -49,6 +55,94 @@ pub struct NodeAddress {
     pub kind: String,
     /// A host name for some types.
     pub address: String,
+}
+
+/// `v1 Pod`.
+#[derive(Debug, Deserialize)]
+pub struct Pod {
+    pub metadata: PodMetadata,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct PodMetadata {
+    pub annotations: Option<PodAnnotations>,
+}
+
+/// Limits in bits per second, as Kubernetes has them.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct PodAnnotations {
+    #[serde(rename = "kubernetes.io/ingress-bandwidth")]
+    pub ingress: Option<BitsPerSecond>,
+    #[serde(rename = "kubernetes.io/egress-bandwidth")]
+    pub egress: Option<BitsPerSecond>,
+}
+
+/// Who a pod is, also where something else about it is wrong.
+#[derive(Debug, Deserialize)]
+pub struct Named {
+    pub metadata: Name,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Name {
+    #[serde(default = "default_namespace")]
+    pub namespace: String,
+    pub name: String,
+}
+
+fn default_namespace() -> String {
+    "default".to_owned()
+}
+
+/// A limit that Kubernetes' API server takes.
+#[derive(Clone, Copy, Debug)]
+pub struct BitsPerSecond(u64);
+
+impl BitsPerSecond {
+    /// 1k.
+    const LEAST: u64 = 1_000;
+    /// 1P.
+    const MOST: u64 = 1_000_000_000_000_000;
+}
+
+impl<'de> Deserialize<'de> for BitsPerSecond {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(QuantityVisitor)
+    }
+}
+
+/// Errors of a visitor know the field and the line, those of what is made of its result do not.
+struct QuantityVisitor;
+
+impl Visitor<'_> for QuantityVisitor {
+    type Value = BitsPerSecond;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a quantity such as 500k, 10M or 1.5Gi")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<BitsPerSecond, E> {
+        match quantity::parse(text).map_err(E::custom)? {
+            bits @ BitsPerSecond::LEAST..=BitsPerSecond::MOST => Ok(BitsPerSecond(bits)),
+            _ => Err(E::custom(format!("{text:?} is not between 1k and 1P bits per second"))),
+        }
+    }
+}
+
+impl Pod {
+    /// How fast it may send and receive.
+    pub fn bandwidth(&self) -> Bandwidth {
+        let PodAnnotations { ingress, egress } = self.metadata.annotations.unwrap_or_default();
+        let rate = |limit: BitsPerSecond| Rate { bits_per_second: limit.0, burst_bits: None };
+        Bandwidth { ingress: ingress.map(rate), egress: egress.map(rate) }
+    }
+}
+
+impl Name {
+    /// What we call it.
+    pub fn full(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
 }
 
 impl From<Node> for crate::model::Node {

@@ -70,6 +70,11 @@ impl Cluster {
         programs.iter().try_for_each(|program| self.node(node).install(program))
     }
 
+    /// Waits until every agent has said this.
+    pub fn wait_for_log(&self, text: &str) -> Result<()> {
+        self.agents.iter().try_for_each(|agent| agent.wait_for_log(text, AGENT_READY))
+    }
+
     /// Kills every agent.
     pub fn kill_agents(&mut self) -> Result<()> {
         for agent in self.agents.drain(..) {

@@ -14,6 +14,7 @@ mod fixtures_port_mappings;
 mod lab_beside_kube_proxy;
 mod lab_foreign_runtime;
 mod lab_life;
+mod lab_limits;
 mod lab_nodes;
 mod lab_pod_to_pod;
 mod lab_port_mappings;
