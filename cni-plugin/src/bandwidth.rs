@@ -96,16 +96,16 @@ mod tests {
         Bandwidth::parse(&Node::root(conf)).map_err(|e| e.to_string())
     }
 
-    fn rate(bits_per_second: u64, burst_bits: Option<u64>) -> Option<Rate> {
-        Some(Rate { bits_per_second, burst_bits })
+    fn rate(bits_per_second: u64, burst_bits: Option<u64>) -> Rate {
+        Rate { bits_per_second, burst_bits }
     }
 
     #[test]
     fn the_configuration_wins_over_the_runtime() {
         let mut conf = json!({"runtimeConfig": {"bandwidth": {"ingressRate": 8000, "ingressBurst": 16000}}});
-        assert_eq!(parse(&conf), Ok(Bandwidth { ingress: rate(8000, Some(16000)), egress: None }));
+        assert_eq!(parse(&conf), Ok(Bandwidth { ingress: Some(rate(8000, Some(16000))), egress: None }));
         conf["bandwidth"] = json!({"egressRate": 9000});
-        assert_eq!(parse(&conf), Ok(Bandwidth { ingress: None, egress: rate(9000, None) }));
+        assert_eq!(parse(&conf), Ok(Bandwidth { ingress: None, egress: Some(rate(9000, None)) }));
         assert!(parse(&json!({"bandwidth": {"ingressRate": 0}})).unwrap().is_unlimited());
         assert!(parse(&json!({})).unwrap().is_unlimited());
     }
@@ -114,7 +114,7 @@ mod tests {
     fn as_containerd_writes_them() {
         let limits = json!({"IngressRate": 8000, "IngressBurst": 16000, "EgressRate": 0, "EgressBurst": 0});
         let conf = json!({"runtimeConfig": {"bandwidth": limits}});
-        assert_eq!(parse(&conf), Ok(Bandwidth { ingress: rate(8000, Some(16000)), egress: None }));
+        assert_eq!(parse(&conf), Ok(Bandwidth { ingress: Some(rate(8000, Some(16000))), egress: None }));
     }
 
     #[test]

@@ -164,7 +164,7 @@ fn from_a_pod_to_itself_by_the_nodes_address() {
 #[test]
 fn a_mapping_of_one_address_wins_over_one_of_all() {
     for_each_family(|plane, cast| {
-        let Cast { node, outside, near, server, .. } = cast;
+        let Cast { node, outside, near, server } = cast;
         map(plane, cast, *node, UDP, near);
         let outcome = plane.from_net(&Frame::new(outside, *node).udp(4000, HOST_PORT, &[]));
         assert_eq!(outcome.packet, arriving(near, outside.ip).udp(4000, POD_PORT, &[]));

@@ -60,7 +60,7 @@ fn everybody_reaches_the_pod_and_is_seen_as_who_they_are() {
         let of_family = |addresses: &[IpAddr]| *addresses.iter().find(|ip| ip.is_ipv4() == to.is_ipv4()).unwrap();
         let pod = |pod: &Pod| of_family(&[pod.ip4().into(), pod.ip6().into()]);
         let (other_node, neighbours, remotes, own) =
-            (of_family(&n2.addresses()), pod(&neighbour), pod(&remote), pod(&server));
+            (of_family(n2.addresses()), pod(&neighbour), pod(&remote), pod(&server));
         answered(n2, *to, |client| client == other_node);
         answered(&remote, *to, |client| client == remotes);
         answered(&neighbour, *to, |client| client == neighbours);
