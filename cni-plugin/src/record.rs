@@ -190,15 +190,18 @@ impl RecordFile {
     }
 
     fn read(&mut self) -> Result<(), Error> {
-        let mut text = String::new();
-        self.file.read_to_string(&mut text).map_err(Error::new("reading", &self.path))?;
-        // A line can be cut short only by a crash of the machine or a full disk; the one before it holds then.
-        let last = text.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-        self.record = last.unwrap_or_else(|| {
+        self.record = self.last()?.unwrap_or_else(|| {
             log::warn!("{}: not a record; what it stood for is looked for by name", self.path.display());
             Record::default()
         });
         Ok(())
+    }
+
+    fn last(&mut self) -> Result<Option<Record>, Error> {
+        let mut text = String::new();
+        self.file.read_to_string(&mut text).map_err(Error::new("reading", &self.path))?;
+        // A line can be cut short only by a crash of the machine or a full disk; the one before it holds then.
+        Ok(text.lines().rev().find_map(|line| serde_json::from_str(line).ok()))
     }
 
     fn append(&mut self) -> Result<(), Error> {

@@ -92,7 +92,9 @@ impl Manifests {
     fn model(&self) -> Model {
         let nodes = self.files.values().flat_map(|objects| objects.nodes.iter().cloned());
         let pods = self.files.values().flat_map(|objects| objects.pods.iter().cloned());
-        Model { nodes: nodes.collect(), limits: pods.filter(|(_, bandwidth)| !bandwidth.is_unlimited()).collect() }
+        let mut limits: BTreeMap<_, _> = pods.collect();
+        limits.retain(|_, bandwidth| !bandwidth.is_unlimited());
+        Model { nodes: nodes.collect(), limits }
     }
 }
 

@@ -38,8 +38,9 @@ pub fn survey(run_dir: &Path) -> Result<Vec<Known>, Error> {
         for attachment in RecordFile::list(&dir)? {
             // Removed meanwhile, if it is not there.
             let Some(mut file) = RecordFile::open_unlocked(&dir.join(attachment.to_string()))? else { continue };
-            file.read()?;
-            found.push(Known { network: network.clone(), attachment, record: file.record });
+            // One that cannot be read tells nothing to an onlooker either.
+            let Some(record) = file.last()? else { continue };
+            found.push(Known { network: network.clone(), attachment, record });
         }
     }
     Ok(found)
@@ -66,6 +67,7 @@ mod tests {
         let mut files = ["a", "b"].map(begin);
         files[1].update(|record| record.complete = true).unwrap();
         fs::write(dir.path().join(ENDPOINTS).join("stray"), "").unwrap();
+        fs::write(dir.path().join(ENDPOINTS).join("a/c2:eth0"), "{").unwrap();
         let mut found = survey(dir.path()).unwrap();
         found.sort_by(|one, other| one.network.cmp(&other.network));
         let known =

@@ -132,9 +132,13 @@ impl Aks {
         serde_json::from_str(&said).unwrap()
     }
 
-    /// The links pinned on a node.
+    /// How many pods of a node have our programs behind a pinned link.
     pub(crate) fn links(&self, node: &str) -> usize {
-        self.node(node).run("sh", ["-c", "ls /sys/fs/bpf/caracal/v*/links"]).unwrap().lines().count()
+        self.node(node)
+            .run("sh", ["-c", "find /sys/fs/bpf/caracal/v*/links -name 'from_pod-*'"])
+            .unwrap()
+            .lines()
+            .count()
     }
 
     /// Everything of ours and of Azure's that a pod could leave on a node.
@@ -142,7 +146,7 @@ impl Aks {
         let mut remains: Vec<String> = self.held(node).iter().map(|(ip, holder)| format!("{ip} {holder:?}")).collect();
         remains.extend(self.guarded(node).iter().map(|(ip, link)| format!("endpoint {ip} of link {link}")));
         remains.extend(self.ctl(node, "flows").as_array().unwrap().iter().map(|flow| format!("flow {flow}")));
-        let list = "ls /sys/fs/bpf/caracal/v*/links; find /run/caracal/endpoints -type f 2>/dev/null; \
+        let list = "find /sys/fs/bpf/caracal/v*/links -name 'from_pod-*'; find /run/caracal/endpoints -type f 2>/dev/null; \
                     ip -o route show proto static; ip -6 -o route show proto static; true";
         let listed = self.node(node).run("sh", ["-c", list]).unwrap();
         // Routes by which the lab has nodes reach each other are of another protocol, and Azure's for a subnet stays.

@@ -1,6 +1,10 @@
 //! Agents that come, go and are replaced; pods that come and go. What keeps working, and what is left.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use caracal_integration::{Cluster, Connection};
 use caracal_lab::{Node, Site, wait_until};
@@ -101,6 +105,28 @@ fn programs_maps_and_links_go_with_the_lab() {
 #[expect(clippy::disallowed_methods, reason = "a test may ask bpftool")]
 fn is_in_kernel(kind: &str, id: &str) -> bool {
     std::process::Command::new("bpftool").args([kind, "show", "id", id]).output().unwrap().status.success()
+}
+
+#[test]
+fn no_packet_to_a_pod_is_lost_while_it_settles() {
+    let cluster = Cluster::start("settles", 1).unwrap();
+    let node = cluster.node("n1");
+    let pod = node.pod("a").unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let pings = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                node.ping(pod.ip4()).unwrap();
+            }
+        });
+        let host = pod.result()["interfaces"][0]["name"].as_str().unwrap();
+        let has_settled = || node.run("tc", ["filter", "show", "dev", host, "ingress"]).is_ok_and(|it| it.is_empty());
+        let settled = wait_until("the pod to settle", Duration::from_secs(20), has_settled);
+        is_over.store(true, Ordering::Relaxed);
+        pings.join().unwrap();
+        settled.unwrap();
+    });
+    cluster.end().unwrap();
 }
 
 #[test]

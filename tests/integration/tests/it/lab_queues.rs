@@ -136,9 +136,11 @@ fn a_filter_that_somebody_adds_is_noticed_and_breaks_no_connection() {
         wait_until(format!("the connection by {wanted}"), NOTICED, is_there).unwrap();
         connection.echo(b"by the new way").unwrap();
     };
-    let has_settled = || !tc(&a, "qdisc show dev LINK").contains("ingress");
-    wait_until("the pod to settle", NOTICED, has_settled).unwrap();
-    tc(&a, "qdisc add dev LINK clsact");
+    let have_settled = || [&a, &b].iter().all(|pod| tc(pod, "filter show dev LINK ingress").is_empty());
+    wait_until("the pods to settle", NOTICED, have_settled).unwrap();
+    if !tc(&a, "qdisc show dev LINK").contains("ffff:") {
+        tc(&a, "qdisc add dev LINK clsact");
+    }
     tc(&a, "filter add dev LINK ingress protocol all prio 7 u32 match u32 0 0 flowid 1:1");
     goes("host");
     let mut later = Connection::open(&a, (b.ip4(), 80)).unwrap();
