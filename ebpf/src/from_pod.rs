@@ -134,7 +134,8 @@ fn source<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Result<En
 fn from_one_to_another<A>(from: &Endpoint, to: &Endpoint, bytes: u32, flow: &mut Flow<A>) {
     begin(flow, from.ifindex, bytes);
     towards(flow, to);
-    if from.flags & Endpoint::BY_HOST != 0 {
+    // The host follows a connection by what both sides send: of one side alone it finds packets invalid.
+    if (from.flags | to.flags) & Endpoint::BY_HOST != 0 {
         flow.via = Via::Host as u8;
     }
 }

@@ -102,21 +102,6 @@ impl Filter {
             outcome => outcome.map(drop),
         }
     }
-
-    /// Removes the qdisc again, if it is one that [`Filter::qdisc_add`] makes and nobody else has filters in it.
-    pub fn qdisc_delete_if_empty(self, socket: &mut Socket) -> Result<(), Error> {
-        for direction in [Direction::Ingress, Direction::Egress] {
-            if !filters(socket, Self { direction, ..self })?.is_empty() {
-                return Ok(());
-            }
-        }
-        let message = self.qdisc();
-        let what = format!("removing the qdisc of filters from link number {}", self.index);
-        match socket.call(Request::new(RouteNetlinkMessage::DelQueueDiscipline(message), 0, what)) {
-            Err(e) if is_absent(&e) => Ok(()),
-            outcome => outcome.map(drop),
-        }
-    }
 }
 
 /// Whether a program looks at what a link receives, by way of a qdisc.

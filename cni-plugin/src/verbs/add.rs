@@ -124,12 +124,13 @@ impl Add<'_> {
         if plan.has_ipv6 {
             sysctl::prepare_host_end(&self.identity.host_ifname, with_ipv6)?;
         }
-        host.execute(&plan.host_batch(link))?;
-        // The programs are in place before the pod can send.
+        // The programs are in place before the pod can send, and before the link is on: one that is on, the kernel would
+        // switch off for its new qdisc.
         let Identity { host_mac, pod_mac, .. } = self.identity;
         let queues =
             Queues { attach: self.config.attach, queued: self.config.bandwidth.ingress.is_some(), filtered: false };
         self.data_plane.attach(PodLink { ifindex: link, pod_mac, host_mac }, queues, &plan.addresses)?;
+        host.execute(&plan.host_batch(link))?;
         self.data_plane.map_ports(link, &mappings(&self.config.ports, &plan.addresses))?;
         if ipv6_is_off {
             self.netns.run(|| sysctl::enable_ipv6(&plan.ifname))??;

@@ -48,8 +48,9 @@ pub fn tc(root: &Root, name: &str, ifindex: u32, direction: Direction, preferred
         match tcx(&mut program, ifindex, direction) {
             Ok(link) => {
                 link::pin(link, &pin)?;
-                // Only now: no packet passes unseen.
-                remove(filter)?;
+                // Only now: no packet passes unseen. The qdisc stays: while one goes, the kernel drops what the link would
+                // send, for some milliseconds.
+                filter.detach(&mut Socket::open()?)?;
                 return Ok(Method::Tcx);
             }
             Err(error) if is_unknown_to_kernel(&error) => {
@@ -68,7 +69,7 @@ pub fn detach_tc(root: &Root, name: &str, ifindex: u32, direction: Direction) ->
     if link::unpin(&root.link(name, ifindex))? {
         return Ok(());
     }
-    remove(Filter { index: ifindex, direction, priority: PRIORITY })
+    Ok(Filter { index: ifindex, direction, priority: PRIORITY }.detach(&mut Socket::open()?)?)
 }
 
 /// Removes the pin of a link to an interface that is gone. Detaching it as well would wait for the lock that guards all
@@ -93,12 +94,6 @@ fn tcx(program: &mut SchedClassifier, ifindex: u32, direction: Direction) -> Res
     let attach = TcAttach::Tcx { attach_type: aya_type(direction), order: LinkOrder::first() };
     let id = program.attach(ifindex, attach)?;
     program.take_link(id)
-}
-
-fn remove(filter: Filter) -> Result<(), Error> {
-    let mut socket = Socket::open()?;
-    filter.detach(&mut socket)?;
-    Ok(filter.qdisc_delete_if_empty(&mut socket)?)
 }
 
 fn is_unknown_to_kernel(error: &ProgramError) -> bool {

@@ -146,7 +146,7 @@ fn a_filter_is_attached_replaced_and_detached() {
 }
 
 #[test]
-fn a_settled_pod_has_one_program_and_no_qdisc() {
+fn a_settled_pod_has_one_program() {
     isolated(|root| {
         let (pinned, ifindex) = (load(root), veth());
         let pod = Pod::new("10.0.0.1", 1, ifindex);
@@ -157,7 +157,7 @@ fn a_settled_pod_has_one_program_and_no_qdisc() {
 
         assert_eq!(pinned.settle_pod(ifindex).unwrap(), Method::Tcx);
         assert_eq!(tcx_programs(ifindex).len(), 1);
-        assert!(!qdiscs().contains("ingress"), "{}", qdiscs());
+        assert_eq!(tc("filter show dev left ingress"), "");
         assert_eq!(dropped(root), 10, "each packet counts once");
         assert_eq!(pinned.unsettled().unwrap(), [].into());
         assert_eq!(pinned.attach_pod(ifindex).unwrap(), Method::Tcx, "not back again");
