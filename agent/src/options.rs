@@ -11,7 +11,8 @@ use clap::Parser;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "caracal-agent", version)]
 pub struct Options {
-    /// Directory of Kubernetes YAML files to follow (Node objects: routes to other nodes' pods).
+    /// Directory of Kubernetes YAML files to follow (Node objects: routes to other nodes' pods; Pod objects: bandwidth
+    /// annotations).
     #[arg(long, value_name = "DIR")]
     pub manifests: PathBuf,
 

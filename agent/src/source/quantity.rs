@@ -36,9 +36,9 @@ pub fn parse(text: &str) -> Result<u64, Invalid> {
     if text.starts_with('-') {
         return Err(Invalid::Negative(text.to_owned()));
     }
-    let digits: u128 = digits.parse().map_err(|_overflow: std::num::ParseIntError| too_large())?;
+    let digits = digits.parse::<u128>().ok().ok_or_else(too_large)?;
     let digits = digits.checked_mul(1 << binary).ok_or_else(too_large)?;
-    let places = i64::try_from(fraction.len()).map_err(|_overflow: std::num::TryFromIntError| too_large())?;
+    let places = i64::try_from(fraction.len()).ok().ok_or_else(too_large)?;
     let exponent = decimal - places;
     // More digits than a number has room for.
     let power = u32::try_from(exponent.unsigned_abs()).ok().and_then(|exponent| 10_u128.checked_pow(exponent));
@@ -48,7 +48,7 @@ pub fn parse(text: &str) -> Result<u64, Invalid> {
         (true, Some(power)) => digits.div_ceil(power),
         (true, None) => 1,
     };
-    u64::try_from(value).map_err(|_overflow: std::num::TryFromIntError| too_large())
+    u64::try_from(value).ok().ok_or_else(too_large)
 }
 
 /// What a suffix multiplies by: a power of two, a power of ten.
