@@ -28,6 +28,9 @@ use crate::{
 const SOMEWHERE: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V6(Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 1))];
 
+/// The loopback interface is the first of every namespace.
+const LOOPBACK: u32 = 1;
+
 /// The MTU where there is no default route to take it from.
 const DEFAULT_MTU: u32 = 1500;
 
@@ -217,7 +220,8 @@ fn await_true(what: &str, mut condition: impl FnMut() -> Result<bool, Error>) ->
 
 fn mtu_of_default_route(socket: &mut Socket) -> Result<u32, Error> {
     for somewhere in SOMEWHERE {
-        if let Some(index) = device_towards(socket, somewhere)?
+        // What leads to loopback is the node's own address: no way out, and a larger MTU than a veth can have.
+        if let Some(index) = device_towards(socket, somewhere)?.filter(|index| *index != LOOPBACK)
             && let Some(link) = link_by_index(socket, index)?
         {
             return Ok(link.mtu);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use caracal_cni_plugin::netlink::{Batch, RouteSpec, Socket, link_by_name, route_add};
+use caracal_cni_plugin::netlink::{Batch, RouteSpec, Socket, address_add, link_by_name, route_add};
 use serde_json::json;
 
 use crate::node::{Node, addresses, call, conf, echo};
@@ -66,6 +66,14 @@ fn ipv6_is_switched_on_in_a_pod_that_has_it_off() {
     let result = pod.call("ADD", &conf("1.1.0", &["10.1.0.0/24", "fd00::/64"])).ok();
     assert!(echo(&pod, addresses(&result)[1]).is_some());
     assert_eq!(pod.run(|| sysctl("ipv6", "lo", "disable_ipv6")), "0");
+}
+
+#[test]
+fn the_mtu_is_not_loopbacks_where_the_node_has_the_address_that_is_asked_for() {
+    let node = Node::enter();
+    let own = [address_add(1, "192.0.2.1".parse().unwrap()), address_add(1, "3fff::1".parse().unwrap())];
+    Socket::open().unwrap().execute(&Batch::from_iter(own)).unwrap();
+    assert_eq!(node.pod("a").call("ADD", &conf("1.1.0", &["10.1.0.0/24"])).ok()["interfaces"][1]["mtu"], 1500);
 }
 
 #[test]
