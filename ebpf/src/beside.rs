@@ -8,27 +8,40 @@
 //! here with these addresses. So a flow begins by the host's stack, and becomes direct when a packet of the other
 //! direction is seen to answer it. That never happens to a flow the host translates.
 
-use aya_ebpf::bindings::TC_ACT_UNSPEC;
 use caracal_abi::{Endpoint, Flow, Ip4, Via};
 use caracal_logic::{Kind, Packet};
 
-use crate::{family::KernelFamily, forward::account, skb::Skb};
+use crate::family::KernelFamily;
 
 const AWAITS_REPLY: u8 = Flow::<Ip4>::AWAITS_REPLY;
+const TRANSLATED: u16 = Flow::<Ip4>::TRANSLATED;
 
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 
-/// A packet of a flow that goes by the host. `None` if it is to be judged anew: a connection is being accepted, and
-/// with the same ports as an earlier one it may be another kind.
+/// Whether this packet opens a connection, so that what was decided about its tuple may be about another one, of the other
+/// kind. The client's first packet after that ends the opening: the server does not repeat its answer any more.
 #[inline(always)]
-pub fn established<A>(skb: &Skb<'_>, packet: &Packet<A>, flow: &mut Flow<A>) -> Option<i32> {
-    if packet.kind == Kind::Tcp && packet.tcp_flags & (SYN | ACK) == SYN | ACK {
-        return None;
+pub fn opens<A>(packet: &Packet<A>, flow: &mut Flow<A>) -> bool {
+    if packet.kind != Kind::Tcp || flow.flags & TRANSLATED != 0 {
+        return false;
     }
-    account(skb, flow);
-    Some(TC_ACT_UNSPEC)
+    if packet.tcp_flags & SYN != 0 {
+        return true;
+    }
+    if flow.state == AWAITS_REPLY && flow.via != Via::Host as u8 {
+        flow.state = 0;
+    }
+    false
+}
+
+/// Marks the way of the client's packets of a connection that has just become direct: it is being opened still.
+#[inline(always)]
+pub fn is_opening<A>(packet: &Packet<A>, question: &mut Flow<A>) {
+    if packet.kind == Kind::Tcp {
+        question.state = AWAITS_REPLY;
+    }
 }
 
 /// Whether this answers a flow that the receiver began.

@@ -100,6 +100,9 @@ fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
     }
     if packet.kind.has_flow() {
         from_one_to_another(&destination, &source, 0, &mut draft.back);
+        if HOST_NAT.load() != 0 {
+            beside::is_opening(packet, &mut draft.back);
+        }
         remember::<F>(skb, packet, draft);
     }
     if draft.forth.via == Via::Host as u8 {

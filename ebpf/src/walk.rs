@@ -1,6 +1,6 @@
 //! What every packet goes through, at whichever hook: headers made linear if need be, then the flow it belongs to.
 
-use aya_ebpf::programs::TcContext;
+use aya_ebpf::{bindings::TC_ACT_UNSPEC, programs::TcContext};
 use caracal_abi::Via;
 use caracal_logic::Packet;
 
@@ -8,6 +8,7 @@ use crate::{
     beside,
     family::KernelFamily,
     forward::{account, send},
+    maps::HOST_NAT,
     skb::Skb,
 };
 
@@ -39,9 +40,12 @@ pub fn established<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> 
     if flow.in_ifindex != skb.ifindex() {
         return None;
     }
-    if flow.via == Via::Host as u8 {
-        return beside::established(skb, packet, flow);
+    if HOST_NAT.load() != 0 && beside::opens(packet, flow) {
+        return None;
     }
     account(skb, flow);
+    if flow.via == Via::Host as u8 {
+        return Some(TC_ACT_UNSPEC);
+    }
     Some(send::<F>(skb, packet, flow))
 }

@@ -135,7 +135,8 @@ impl<A> Flow<A> {
     /// Packets of this flow get other addresses or ports.
     pub const TRANSLATED: u16 = 1;
 
-    /// The sender began this flow, and its reply has not been seen: with [`Via::Host`], what a reply makes direct.
+    /// The sender began this flow, and its reply has not been seen: with [`Via::Host`], what a reply makes direct. A direct
+    /// connection keeps it until its client has gone on, because the server may repeat its answer.
     pub const AWAITS_REPLY: u8 = 1;
 
     /// Its [`Via`], or `None` for a number that no version of this layout writes.

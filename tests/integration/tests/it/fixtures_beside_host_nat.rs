@@ -74,6 +74,37 @@ fn a_connection_to_a_service_goes_by_the_host_and_a_direct_one_with_its_ports_do
 }
 
 #[test]
+fn a_connection_to_a_service_with_the_ports_of_an_earlier_direct_one_goes_by_the_host() {
+    for_each_family(|plane, client, server| {
+        let [ask, data] = [Frame::new(client, server.ip).syn(4000, 80), Frame::new(client, server.ip).ack(4000, 80)];
+        let accept = Frame::new(server, client.ip).syn_ack(80, 4000);
+        let reply = Frame::new(server, client.ip).ack(80, 4000);
+        for _ in 0..2 {
+            assert_eq!(plane.from_pod(&ask).action, Action::Host);
+            for direct in [&accept, &data, &reply] {
+                assert_eq!(plane.from_pod(direct).action, Action::Redirect, "{:?}", plane.flows());
+            }
+            // The client asks a service now, of which only the answers can be seen here.
+            for translated in [&accept, &reply, &reply] {
+                assert_eq!(plane.from_pod(translated).action, Action::Host, "{:?}", plane.flows());
+            }
+        }
+    });
+}
+
+#[test]
+fn what_the_server_repeats_before_the_client_goes_on_is_direct_as_well() {
+    for_each_family(|plane, client, server| {
+        assert_eq!(plane.from_pod(&Frame::new(client, server.ip).syn(4000, 80)).action, Action::Host);
+        for _ in 0..3 {
+            assert_eq!(plane.from_pod(&Frame::new(server, client.ip).syn_ack(80, 4000)).action, Action::Redirect);
+        }
+        assert_eq!(plane.from_pod(&Frame::new(client, server.ip).ack(4000, 80)).action, Action::Redirect);
+        assert_eq!(plane.from_pod(&Frame::new(server, client.ip).ack(80, 4000)).action, Action::Redirect);
+    });
+}
+
+#[test]
 fn a_connection_found_in_the_middle_stays_with_the_host() {
     for_each_family(|plane, client, server| {
         for _ in 0..2 {
