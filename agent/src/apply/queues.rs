@@ -3,7 +3,7 @@
 //! From one pod straight into another, a packet meets neither the queue that a limit puts on the receiver's link nor the
 //! filters that others have on the sender's. The plugin, where others come after it, cannot know what they will do, so
 //! its endpoints begin with the flags of both. Here the flags are made what the kernel has, in every round anew: whoever
-//! adds or removes a queue tells nobody. Flows decided by other flags are gone over ([`review`]).
+//! adds or removes a queue tells nobody. Flows decided by other flags are gone over (`review`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
