@@ -63,7 +63,7 @@ impl Features {
                 helper(tc, BpfHelper::BPF_FUNC_ktime_get_coarse_ns),
             ),
             feature("batch operations on maps", Required, "no other way to list a table of flows", batch()),
-            feature("tcx links", Optional, "clsact filters, which another program may replace", Ok(tcx())),
+            feature("tcx links", Optional, "filters, which another program may replace", Ok(tcx())),
             feature(
                 SOCKETS,
                 Optional,

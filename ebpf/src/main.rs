@@ -45,60 +45,25 @@ fn from_net(ctx: TcContext) -> i32 {
     from_net::run(&ctx)
 }
 
-/// connect of IPv4 sockets.
-#[cgroup_sock_addr(connect4)]
-#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
-fn connect4(ctx: SockAddrContext) -> i32 {
-    sock::forth4(sock::Call::new(&ctx))
+/// One program for each call of sockets of each family.
+macro_rules! socket_programs {
+    ($($name:ident => $walk:path;)+) => { $(
+        #[cgroup_sock_addr($name)]
+        fn $name(ctx: SockAddrContext) -> i32 {
+            $walk(sock::Call::new(&ctx))
+        }
+    )+ };
 }
 
-/// connect of IPv6 sockets.
-#[cgroup_sock_addr(connect6)]
-#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
-fn connect6(ctx: SockAddrContext) -> i32 {
-    sock::forth6(sock::Call::new(&ctx))
-}
-
-/// sendmsg of IPv4 sockets.
-#[cgroup_sock_addr(sendmsg4)]
-#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
-fn sendmsg4(ctx: SockAddrContext) -> i32 {
-    sock::forth4(sock::Call::new(&ctx))
-}
-
-/// sendmsg of IPv6 sockets.
-#[cgroup_sock_addr(sendmsg6)]
-#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
-fn sendmsg6(ctx: SockAddrContext) -> i32 {
-    sock::forth6(sock::Call::new(&ctx))
-}
-
-/// recvmsg of IPv4 sockets.
-#[cgroup_sock_addr(recvmsg4)]
-#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
-fn recvmsg4(ctx: SockAddrContext) -> i32 {
-    sock::back4(sock::Call::new(&ctx))
-}
-
-/// recvmsg of IPv6 sockets.
-#[cgroup_sock_addr(recvmsg6)]
-#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
-fn recvmsg6(ctx: SockAddrContext) -> i32 {
-    sock::back6(sock::Call::new(&ctx))
-}
-
-/// getpeername of IPv4 sockets.
-#[cgroup_sock_addr(getpeername4)]
-#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
-fn getpeername4(ctx: SockAddrContext) -> i32 {
-    sock::back4(sock::Call::new(&ctx))
-}
-
-/// getpeername of IPv6 sockets.
-#[cgroup_sock_addr(getpeername6)]
-#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
-fn getpeername6(ctx: SockAddrContext) -> i32 {
-    sock::back6(sock::Call::new(&ctx))
+socket_programs! {
+    connect4 => sock::forth4;
+    connect6 => sock::forth6;
+    sendmsg4 => sock::forth4;
+    sendmsg6 => sock::forth6;
+    recvmsg4 => sock::back4;
+    recvmsg6 => sock::back6;
+    getpeername4 => sock::back4;
+    getpeername6 => sock::back6;
 }
 
 /// The helpers these programs call are for GPL-compatible programs only.

@@ -22,6 +22,7 @@ pub mod store;
 
 mod allocate;
 mod error;
+mod gone;
 mod host_local;
 mod resolv;
 

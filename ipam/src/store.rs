@@ -189,14 +189,5 @@ fn lines(addresses: &[IpAddr]) -> String {
     addresses.iter().flat_map(|ip| [ip.to_string(), "\n".to_owned()]).collect()
 }
 
-/// Whether something was there to be done; a file that is already gone is nothing to be done.
-fn found(outcome: io::Result<()>) -> io::Result<bool> {
-    match outcome {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(e),
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,8 @@ use std::{
     os::unix::fs::MetadataExt,
 };
 
-use super::{ATTACHMENTS, Store, fault, found, lines};
-use crate::{Attachment, Error, nameless};
+use super::{ATTACHMENTS, Store, fault, lines};
+use crate::{Attachment, Error, gone::found, nameless};
 
 /// An entry, locked.
 #[derive(Debug)]

@@ -7,8 +7,8 @@ use std::{
     os::unix::fs::MetadataExt,
 };
 
-use super::{ATTACHMENTS, Store, fault, found};
-use crate::Error;
+use super::{ATTACHMENTS, Store, fault};
+use crate::{Error, gone::found};
 
 impl Store {
     /// Removes every address that has no entry. An allocation in progress is safe: it names its entry first.

@@ -13,6 +13,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use crate::gone::found;
+
 /// How often the file may be rotated by others just when a line is to be written.
 const ATTEMPTS: u32 = 16;
 
@@ -169,15 +171,6 @@ fn numbered(path: &Path, number: u64) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{number}"));
     name.into()
-}
-
-/// Whether something was there to be done.
-fn found(outcome: io::Result<()>) -> io::Result<bool> {
-    match outcome {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
-        Err(e) => Err(e),
-    }
 }
 
 #[cfg(test)]
