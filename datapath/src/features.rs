@@ -45,6 +45,7 @@ impl Feature {
 pub struct Features(Vec<Feature>);
 
 const REDIRECT_PEER: &str = "bpf_redirect_peer";
+const CHECKSUM_IPV6: &str = "BPF_F_IPV6";
 const SOCKETS: &str = "socket address programs";
 
 impl Features {
@@ -76,6 +77,12 @@ impl Features {
                 "bpf_redirect, through the receiver's queue",
                 helper(tc, BpfHelper::BPF_FUNC_redirect_peer),
             ),
+            feature(
+                CHECKSUM_IPV6,
+                Optional,
+                "sums of whole packets are corrected by a call of their own",
+                sys::checksum_knows_ipv6().map_err(|e| e.to_string()),
+            ),
         ])
     }
 
@@ -93,6 +100,12 @@ impl Features {
     #[must_use]
     pub fn redirect_peer(&self) -> bool {
         self.has(REDIRECT_PEER)
+    }
+
+    /// Whether checksums can be told that addresses are IPv6's.
+    #[must_use]
+    pub fn checksum_ipv6(&self) -> bool {
+        self.has(CHECKSUM_IPV6)
     }
 
     /// Whether sockets can be told whom to talk to.

@@ -1,13 +1,13 @@
 //! Putting programs and maps into the kernel.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, ops::RangeInclusive, path::Path};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
-    maps::{MapData, MapError},
+    maps::{MapData, MapError, ProgramArray},
     programs::Program,
 };
-use caracal_abi::{map, program};
+use caracal_abi::{Tail, map, program};
 
 use crate::{Error, Features, Root, attach, bpffs, sys};
 
@@ -24,6 +24,19 @@ pub enum Mismatch {
     Replace,
 }
 
+/// Which senders the first packet of a flow to a pod is believed that comes in by a NIC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ReversePath {
+    /// Any.
+    Off = 0,
+    /// Those that the host has a route to.
+    #[default]
+    Loose = 1,
+    /// Those that the host's route leads to by the same NIC.
+    Strict = 2,
+}
+
 /// How to load.
 #[derive(Clone, Debug)]
 pub struct Loader {
@@ -32,10 +45,16 @@ pub struct Loader {
     /// Whether the host's netfilter may translate addresses of pods' flows (kube-proxy, port mappings). Then a flow begins
     /// by the host's stack, and becomes direct with its reply.
     pub host_nat: bool,
+    /// The node's ports that packets are sent from which pods send to the outside world; `None` sends them as they are.
+    pub masquerade: Option<RangeInclusive<u16>>,
+    /// Which senders are believed.
+    pub reverse_path: ReversePath,
     /// What to do with pins that do not fit.
     pub mismatch: Mismatch,
     /// Entries of each flow table; `None` leaves the object's own number.
     pub flow_entries: Option<u32>,
+    /// The same of those for flows that one side alone wants.
+    pub new_flow_entries: Option<u32>,
 }
 
 /// What [`Loader::load`] did.
@@ -50,7 +69,15 @@ impl Loader {
     /// For a kernel with these features, beside whatever the host does.
     #[must_use]
     pub fn new(features: Features) -> Self {
-        Self { features, host_nat: true, mismatch: Mismatch::Refuse, flow_entries: None }
+        Self {
+            features,
+            host_nat: true,
+            masquerade: None,
+            reverse_path: ReversePath::default(),
+            mismatch: Mismatch::Refuse,
+            flow_entries: None,
+            new_flow_entries: None,
+        }
     }
 
     /// Loads the object, keeping the contents of maps that are already pinned, and pins all of it below `root`.
@@ -68,6 +95,8 @@ impl Loader {
                 loaded => break loaded?,
             }
         };
+        // Before anything that goes on to them.
+        load_tails(&mut ebpf)?;
         let sockets = if self.features.sockets() { attach::SOCKETS } else { &[] };
         for name in program::TC.iter().copied().chain(sockets.iter().map(|(name, _)| *name)) {
             let found = ebpf.program_mut(name).ok_or(Error::NoProgram { name })?;
@@ -80,6 +109,11 @@ impl Loader {
     fn load_object(&self, root: &Root) -> Result<Ebpf, Error> {
         let redirect_peer = u8::from(self.features.redirect_peer());
         let host_nat = u8::from(self.host_nat);
+        let (masquerade, ports) = match &self.masquerade {
+            Some(ports) => (1_u8, [*ports.start(), (ports.end() - ports.start()).saturating_add(1)]),
+            None => (0, [0, 0]),
+        };
+        let (reverse_path, checksum_ipv6) = (self.reverse_path as u8, u8::from(self.features.checksum_ipv6()));
         // None: then no socket is on the host, and loopback addresses are nobody's services.
         let host_netns = sys::netns_cookie().unwrap_or_else(|e| {
             log::warn!("no cookie of this network namespace ({e}): port mappings do not answer on loopback addresses");
@@ -90,11 +124,21 @@ impl Loader {
         loader.override_global("REDIRECT_PEER", &redirect_peer, true);
         loader.override_global("HOST_NAT", &host_nat, true);
         loader.override_global("HOST_NETNS", &host_netns, true);
+        loader.override_global("MASQUERADE", &masquerade, true);
+        loader.override_global("MASQUERADE_PORTS", &ports, true);
+        loader.override_global("REVERSE_PATH", &reverse_path, true);
+        loader.override_global("CHECKSUM_IPV6", &checksum_ipv6, true);
         for name in map::ALL {
             loader.map_pin_path(name, root.map(name));
         }
-        for name in [map::FLOWS4, map::FLOWS6] {
-            if let Some(entries) = self.flow_entries {
+        let sizes = [
+            (map::FLOWS4, self.flow_entries),
+            (map::FLOWS6, self.flow_entries),
+            (map::FLOWS_NEW4, self.new_flow_entries),
+            (map::FLOWS_NEW6, self.new_flow_entries),
+        ];
+        for (name, entries) in sizes {
+            if let Some(entries) = entries {
                 loader.map_max_entries(name, entries);
             }
         }
@@ -125,6 +169,25 @@ fn mismatch(root: &Root, error: EbpfError) -> Error {
         }
         other => Error::Load { source: Box::new(other) },
     }
+}
+
+/// Loads the programs that others go on to, and puts them where those look for them: from then on, packets of pods that
+/// are attached already go on to the new ones.
+fn load_tails(ebpf: &mut Ebpf) -> Result<(), Error> {
+    let mut programs = Vec::new();
+    for tail in Tail::ALL {
+        let name = tail.name();
+        let program = ebpf.program_mut(name).ok_or(Error::NoProgram { name })?;
+        load_program(name, program)?;
+        let fd = program.fd().and_then(|fd| Ok(fd.try_clone()?)).map_err(Error::program(name, "use it"))?;
+        programs.push((tail as u32, fd));
+    }
+    let map = ebpf.map_mut(map::TAILS).ok_or(Error::NoProgram { name: map::TAILS })?;
+    let mut tails = ProgramArray::try_from(map).map_err(Error::map(map::TAILS, "use it as an array of programs"))?;
+    for (tail, fd) in programs {
+        tails.set(tail, &fd, 0).map_err(Error::map(map::TAILS, "put a program into it"))?;
+    }
+    Ok(())
 }
 
 fn load_program(name: &'static str, program: &mut Program) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use caracal_abi::{Endpoint, Flow, FlowKey, Ip4, Ip6, Translation, map, program};
 use caracal_netlink::{Socket, link_by_index};
 
 use crate::{
-    Error, Root, Table,
+    Error, Flows, Root, Table,
     attach::{self, Direction, Method},
     load,
 };
@@ -113,8 +113,8 @@ impl Pinned {
     /// Removes the endpoint of an address if it still belongs to `ifindex`, then the flows of that address.
     pub fn remove_endpoint(&self, addr: IpAddr, ifindex: u32) -> Result<(), Error> {
         match addr {
-            IpAddr::V4(addr) => self.remove::<Ip4>(map::ENDPOINTS4, map::FLOWS4, addr.into(), ifindex),
-            IpAddr::V6(addr) => self.remove::<Ip6>(map::ENDPOINTS6, map::FLOWS6, addr.into(), ifindex),
+            IpAddr::V4(addr) => self.remove::<Ip4>(map::ENDPOINTS4, Self::flows4, addr.into(), ifindex),
+            IpAddr::V6(addr) => self.remove::<Ip6>(map::ENDPOINTS6, Self::flows6, addr.into(), ifindex),
         }
     }
 
@@ -127,20 +127,26 @@ impl Pinned {
     }
 
     /// The IPv4 flow table.
-    pub fn flows4(&self) -> Result<Table<FlowKey<Ip4>, Flow<Ip4>>, Error> {
-        self.table(map::FLOWS4)
+    pub fn flows4(&self) -> Result<Flows<Ip4>, Error> {
+        Flows::open(&self.root, map::FLOWS4, map::FLOWS_NEW4)
     }
 
     /// The IPv6 flow table.
-    pub fn flows6(&self) -> Result<Table<FlowKey<Ip6>, Flow<Ip6>>, Error> {
-        self.table(map::FLOWS6)
+    pub fn flows6(&self) -> Result<Flows<Ip6>, Error> {
+        Flows::open(&self.root, map::FLOWS6, map::FLOWS_NEW6)
     }
 
     fn table<K: Pod + Default, V: Pod + Default>(&self, name: &str) -> Result<Table<K, V>, Error> {
         Table::open(&self.root.map(name))
     }
 
-    fn remove<A>(&self, endpoints: &str, flows: &str, addr: A, ifindex: u32) -> Result<(), Error>
+    fn remove<A>(
+        &self,
+        endpoints: &str,
+        flows: impl Fn(&Self) -> Result<Flows<A>, Error>,
+        addr: A,
+        ifindex: u32,
+    ) -> Result<(), Error>
     where
         A: Pod + Default + PartialEq,
         FlowKey<A>: Pod + Default,
@@ -155,7 +161,7 @@ impl Pinned {
             // An earlier attempt may have come this far and no further.
             None => false,
         };
-        let mut flows = self.table::<FlowKey<A>, Flow<A>>(flows)?;
+        let mut flows = flows(self)?;
         let entries = flows.entries()?;
         let is_translated_to = |flow: &Flow<A>| {
             let Translation { src, dst, .. } = flow.translation;

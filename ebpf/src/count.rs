@@ -1,5 +1,6 @@
 //! Counting what became of a packet.
 
+use aya_ebpf::bindings::TC_ACT_SHOT;
 use caracal_abi::{Hook, Reason, counter_slot};
 
 use crate::{maps::COUNTERS, skb::Skb};
@@ -13,4 +14,11 @@ pub fn count(skb: &Skb<'_>, hook: Hook, reason: Reason) {
         counter.packets += 1;
         counter.bytes += u64::from(skb.len());
     }
+}
+
+/// Counts the packet under a reason, and drops it.
+#[inline(always)]
+pub fn drop(skb: &Skb<'_>, hook: Hook, reason: Reason) -> i32 {
+    count(skb, hook, reason);
+    TC_ACT_SHOT
 }

@@ -1,11 +1,12 @@
 //! A flow's two directions while they are decided: outside the stack, which two flows and two keys of IPv6 nearly fill.
 
-use caracal_abi::{Endpoint, Flow, Mac, Via};
+use caracal_abi::{Endpoint, Flow, Via};
 
 use crate::{
     family::KernelFamily,
-    forward::{now_ns, via},
+    forward::{now, via},
     maps::Draft,
+    route::ANY_LENGTH,
 };
 
 /// This CPU's.
@@ -20,9 +21,10 @@ pub fn draft<F: KernelFamily>() -> Option<&'static mut Draft<F::Addr>> {
 #[inline(always)]
 pub fn begin<A>(flow: &mut Flow<A>, in_ifindex: u32, bytes: u32) {
     flow.in_ifindex = in_ifindex;
-    flow.state = 0;
+    flow.seen = 0;
     flow.flags = 0;
-    flow.last_seen_ns = now_ns();
+    flow.last_seen = if bytes == 0 { 0 } else { now() };
+    flow.max_len = ANY_LENGTH;
     flow.packets = u64::from(bytes != 0);
     flow.bytes = u64::from(bytes);
 }
@@ -36,11 +38,10 @@ pub fn towards<A>(flow: &mut Flow<A>, pod: &Endpoint) {
     flow.src_mac = pod.host_mac;
 }
 
-/// Its packets leave by a NIC, to whichever neighbour leads on.
+/// Its packets leave by a NIC, this one until the host's routes have been asked: that is when the first comes.
 #[inline(always)]
 pub fn out_of<A>(flow: &mut Flow<A>, ifindex: u32) {
     flow.out_ifindex = ifindex;
     flow.via = Via::Neighbour as u8;
-    flow.dst_mac = Mac::default();
-    flow.src_mac = Mac::default();
+    flow.flags |= Flow::<A>::ROUTED;
 }

@@ -1,13 +1,11 @@
 //! What the two address families differ in once the parser is done: their maps and their headers' lifetime field.
 
-use aya_ebpf::btf_maps::{HashMap, LruHashMap};
-use caracal_abi::{
-    Be32, Be64, Endpoint, Flow, FlowKey, Ip4, Ip6, Service, ServiceKey, SocketKey, SocketPeer, Translation,
-};
+use aya_ebpf::btf_maps::{HashMap, LpmTrie, LruHashMap, lpm_trie};
+use caracal_abi::{Be32, Be64, Endpoint, Ip4, Ip6, Nic, Peer, Service, ServiceKey, SocketKey, SocketPeer, Translation};
 use caracal_logic::{Family, V4, V6, headers};
 
 use crate::{
-    maps::{self, Draft},
+    maps::{self, Draft, Flows, NewFlows},
     skb::Skb,
 };
 
@@ -15,18 +13,37 @@ use crate::{
 pub trait KernelFamily: Family {
     /// Pods send from link-local addresses as a matter of course: neighbour discovery, multicast listener reports.
     const HAS_LINK_LOCAL_LIFE: bool;
+    /// IPv4's header is summed up by itself, so that changes of it cancel out in sums over the whole packet.
+    const HEADER_HAS_CHECKSUM: bool;
 
     /// The local pod that owns an address.
     fn endpoint(addr: &Self::Addr) -> Option<Endpoint>;
 
     /// The host as pods address it: who seems to have sent what a pod sends to itself by way of a service.
     const GATEWAY: Self::Addr;
-    /// For `bpf_l4_csum_replace`: a packet whose checksum the NIC has summed up over all of it need not be told of
-    /// addresses that changed along with a checksum, which IPv4's header has and IPv6's has not.
-    const CHECKSUM_FLAGS: u64;
 
-    /// The flow table.
-    fn flows() -> &'static LruHashMap<FlowKey<Self::Addr>, Flow<Self::Addr>, { maps::FLOW_ENTRIES }>;
+    /// The number of the family in sockets.
+    const SOCKET_FAMILY: u8;
+    /// Bytes of the header without options.
+    const HEADER_LEN: u32;
+
+    /// Flows that both sides want.
+    fn flows() -> &'static Flows<Self::Addr>;
+
+    /// Flows that one side alone wants so far.
+    fn new_flows() -> &'static NewFlows<Self::Addr>;
+
+    /// Who is behind an address, if it is not just somebody.
+    fn peer(addr: &Self::Addr) -> Option<Peer>;
+
+    /// Whether a pod may send from an address that is not its own.
+    fn may_send(ifindex: u32, addr: &Self::Addr) -> bool;
+
+    /// Whom masqueraded packets come from that leave by a NIC.
+    fn source(nic: &Nic) -> Self::Addr;
+
+    /// The address as the kernel's route look-up has it: as it lies in memory, at the beginning of four words.
+    fn words(addr: &Self::Addr) -> [u32; 4];
 
     /// Where this CPU writes down the two directions of a flow.
     fn draft() -> Option<*mut Draft<Self::Addr>>;
@@ -43,14 +60,22 @@ pub trait KernelFamily: Family {
     /// Writes other addresses into the IP header.
     fn readdress(skb: &Skb<'_>, l3: usize, translation: &Translation<Self::Addr>) -> Option<()>;
 
+    /// Tells the transport checksum at this offset that the addresses have changed.
+    ///
+    /// A packet whose checksum the NIC has summed up over all of it need not be told of addresses that changed along with a
+    /// checksum, which IPv4's header has and IPv6's has not.
+    fn change_pseudo_header(skb: &Skb<'_>, at: usize, change: u16, flags: u64) -> Option<()>;
+
     /// Takes one from the TTL or hop limit. The caller has seen that it is more than one.
     fn age(skb: &Skb<'_>, l3: usize) -> Option<()>;
 }
 
 impl KernelFamily for V4 {
     const GATEWAY: Ip4 = Ip4(Be32::new(0xa9fe_0101));
-    const CHECKSUM_FLAGS: u64 = 0;
     const HAS_LINK_LOCAL_LIFE: bool = false;
+    const HEADER_HAS_CHECKSUM: bool = true;
+    const SOCKET_FAMILY: u8 = 2;
+    const HEADER_LEN: u32 = 20;
 
     #[inline(always)]
     fn endpoint(addr: &Ip4) -> Option<Endpoint> {
@@ -58,8 +83,33 @@ impl KernelFamily for V4 {
     }
 
     #[inline(always)]
-    fn flows() -> &'static LruHashMap<FlowKey<Ip4>, Flow<Ip4>, { maps::FLOW_ENTRIES }> {
+    fn flows() -> &'static Flows<Ip4> {
         &maps::FLOWS4
+    }
+
+    #[inline(always)]
+    fn new_flows() -> &'static NewFlows<Ip4> {
+        &maps::FLOWS_NEW4
+    }
+
+    #[inline(always)]
+    fn peer(addr: &Ip4) -> Option<Peer> {
+        longest(&maps::PEERS4, [addr.memory()])
+    }
+
+    #[inline(always)]
+    fn may_send(ifindex: u32, addr: &Ip4) -> bool {
+        longest(&maps::SOURCES4, [ifindex, addr.memory()]).is_some()
+    }
+
+    #[inline(always)]
+    fn source(nic: &Nic) -> Ip4 {
+        nic.source4
+    }
+
+    #[inline(always)]
+    fn words(addr: &Ip4) -> [u32; 4] {
+        [addr.memory(), 0, 0, 0]
     }
 
     #[inline(always)]
@@ -89,8 +139,13 @@ impl KernelFamily for V4 {
         let header = unsafe { &mut *header };
         header.src = translation.src;
         header.dst = translation.dst;
-        header.checksum = caracal_logic::checksum_after(header.checksum, translation.address_change);
+        header.checksum = caracal_logic::checksum_after(header.checksum, translation.address_change.into());
         Some(())
+    }
+
+    #[inline(always)]
+    fn change_pseudo_header(skb: &Skb<'_>, at: usize, change: u16, flags: u64) -> Option<()> {
+        skb.change_l4_checksum(at, change, flags)
     }
 
     #[inline(always)]
@@ -106,8 +161,10 @@ impl KernelFamily for V4 {
 
 impl KernelFamily for V6 {
     const GATEWAY: Ip6 = Ip6([Be64::new(0xfe80 << 48), Be64::new(1)]);
-    const CHECKSUM_FLAGS: u64 = BPF_F_IPV6;
     const HAS_LINK_LOCAL_LIFE: bool = true;
+    const HEADER_HAS_CHECKSUM: bool = false;
+    const SOCKET_FAMILY: u8 = 10;
+    const HEADER_LEN: u32 = 40;
 
     #[inline(always)]
     fn endpoint(addr: &Ip6) -> Option<Endpoint> {
@@ -115,8 +172,34 @@ impl KernelFamily for V6 {
     }
 
     #[inline(always)]
-    fn flows() -> &'static LruHashMap<FlowKey<Ip6>, Flow<Ip6>, { maps::FLOW_ENTRIES }> {
+    fn flows() -> &'static Flows<Ip6> {
         &maps::FLOWS6
+    }
+
+    #[inline(always)]
+    fn new_flows() -> &'static NewFlows<Ip6> {
+        &maps::FLOWS_NEW6
+    }
+
+    #[inline(always)]
+    fn peer(addr: &Ip6) -> Option<Peer> {
+        longest(&maps::PEERS6, addr.memory())
+    }
+
+    #[inline(always)]
+    fn may_send(ifindex: u32, addr: &Ip6) -> bool {
+        let [a, b, c, d] = addr.memory();
+        longest(&maps::SOURCES6, [ifindex, a, b, c, d]).is_some()
+    }
+
+    #[inline(always)]
+    fn source(nic: &Nic) -> Ip6 {
+        nic.source6
+    }
+
+    #[inline(always)]
+    fn words(addr: &Ip6) -> [u32; 4] {
+        addr.memory()
     }
 
     #[inline(always)]
@@ -150,6 +233,17 @@ impl KernelFamily for V6 {
     }
 
     #[inline(always)]
+    fn change_pseudo_header(skb: &Skb<'_>, at: usize, change: u16, flags: u64) -> Option<()> {
+        if maps::CHECKSUM_IPV6.load() != 0 {
+            return skb.change_l4_checksum(at, change, flags | BPF_F_IPV6);
+        }
+        // An older kernel changes its sum of the whole packet as if only the checksum had changed: the addresses have too.
+        skb.change_l4_checksum(at, change, flags)?;
+        skb.change_whole_sum(change);
+        Some(())
+    }
+
+    #[inline(always)]
     fn age(skb: &Skb<'_>, l3: usize) -> Option<()> {
         let header: *mut headers::Ipv6 = skb.writable(l3)?;
         // SAFETY: `writable` has checked that the whole header is inside the packet.
@@ -163,6 +257,13 @@ impl KernelFamily for V6 {
 fn lookup<K, V: Copy, const N: usize>(map: &HashMap<K, V, N>, key: &K) -> Option<V> {
     // SAFETY: copied out at once; a torn read needs the entry to be rewritten at that very moment.
     unsafe { map.get(key) }.copied()
+}
+
+/// The value of the longest prefix that a whole key lies in.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "keys are short")]
+fn longest<const W: usize, V: Copy, const N: usize>(map: &LpmTrie<[u32; W], V, N>, key: [u32; W]) -> Option<V> {
+    map.get(&lpm_trie::Key::new(32 * W as u32, key)).copied()
 }
 
 /// `BPF_F_IPV6`, which the bindings do not have yet.

@@ -3,15 +3,19 @@
 use core::ptr::null_mut;
 
 use aya_ebpf::{
-    bindings::TC_ACT_SHOT,
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
     helpers::{bpf_ktime_get_coarse_ns, bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer},
 };
-use caracal_abi::{Endpoint, Flow, Ip4, Via};
-use caracal_logic::{Packet, headers};
+use caracal_abi::{Endpoint, Flow, Ip4, Via, tick};
+use caracal_logic::{Kind, Packet, headers};
 
-use crate::{family::KernelFamily, maps::REDIRECT_PEER, skb::Skb, translate::translate};
-
-const SECOND_NS: u64 = 1_000_000_000;
+use crate::{
+    family::KernelFamily,
+    maps::REDIRECT_PEER,
+    route,
+    skb::Skb,
+    translate::{sctp_ports, translate},
+};
 
 /// How packets reach a pod of this node.
 #[inline(always)]
@@ -19,38 +23,86 @@ pub fn via(endpoint: &Endpoint) -> Via {
     if REDIRECT_PEER.load() == 0 || endpoint.flags & Endpoint::QUEUED != 0 { Via::Egress } else { Via::Peer }
 }
 
-/// Notes that a packet of this flow went by.
+/// Notes that a packet of this flow went by; not if it is to ask for its way again, which the slow path does.
 #[inline(always)]
-pub fn account<A>(skb: &Skb<'_>, flow: &mut Flow<A>) {
+pub fn account<A>(skb: &Skb<'_>, flow: &mut Flow<A>) -> bool {
+    let now = now();
+    if flow.last_seen != now {
+        if flow.flags & Flow::<A>::ROUTED != 0 {
+            return false;
+        }
+        // Most packets leave the line's dirty part to the counters alone.
+        flow.last_seen = now;
+    }
+    add(skb, flow);
+    true
+}
+
+#[inline(always)]
+fn add<A>(skb: &Skb<'_>, flow: &mut Flow<A>) {
     flow.packets += 1;
     flow.bytes += u64::from(skb.len());
-    let now = now_ns();
-    // Most packets leave the line's dirty part to the counters alone.
-    if now.wrapping_sub(flow.last_seen_ns) > SECOND_NS {
-        flow.last_seen_ns = now;
+}
+
+/// The tick it is: a memory read, where the exact clock costs as much as the flow look-up.
+#[inline(always)]
+pub fn now() -> u32 {
+    // SAFETY: takes nothing, returns a number.
+    tick::of_ns(unsafe { bpf_ktime_get_coarse_ns() })
+}
+
+/// A decided flow goes on. The first packet of a tick asks the host's routes again, and leaves by the kernel's way of finding
+/// the neighbour, which makes sure that it is there.
+#[inline(always)]
+pub fn go<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &mut Flow<F::Addr>) -> i32 {
+    let is_first = !account(skb, flow);
+    if is_first {
+        flow.last_seen = now();
+        add(skb, flow);
+        route::find::<F>(*skb, &packet.key, flow);
+    }
+    if skb.len() > flow.max_len && !fits(skb, packet, flow.max_len) {
+        return TC_ACT_UNSPEC;
+    }
+    if is_first && flow.via == Via::Egress as u8 {
+        return by_neighbour::<F>(skb, packet, flow);
+    }
+    send::<F>(skb, packet, flow)
+}
+
+/// Whether a packet that is longer than what the way out takes in one piece is several pieces.
+#[inline(always)]
+fn fits<A>(skb: &Skb<'_>, packet: &Packet<A>, max_len: u32) -> bool {
+    let piece = skb.gso_size();
+    piece != 0 && piece + skb.headers_len(packet) <= max_len
+}
+
+/// Sends a packet where its flow leads.
+#[inline(always)]
+pub fn send<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &Flow<F::Addr>) -> i32 {
+    match flow.via() {
+        Some(Via::Peer | Via::Egress) => {
+            if flow.flags & Flow::<F::Addr>::TRANSLATED != 0
+                && packet.kind == Kind::Sctp
+                && sctp_ports(skb, packet, &flow.translation).is_none()
+            {
+                return TC_ACT_SHOT;
+            }
+            redirect::<F>(skb, packet, flow)
+        }
+        Some(Via::Neighbour) => by_neighbour::<F>(skb, packet, flow),
+        Some(Via::Host) => TC_ACT_UNSPEC,
+        Some(Via::Discard | Via::Reset) | None => TC_ACT_SHOT,
     }
 }
 
-/// Monotonic time of the last tick: a memory read, where the exact clock costs as much as the flow look-up.
-#[inline(always)]
-pub fn now_ns() -> u64 {
-    // SAFETY: takes nothing, returns a number.
-    unsafe { bpf_ktime_get_coarse_ns() }
-}
-
-/// Translates the packet if its flow says so, ages it, and sends it to where the flow leads.
+/// Translates the packet if its flow says so, ages it, and sends it to known Ethernet addresses. SCTP's ports are the
+/// caller's: its checksum is a call.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "the kernel's actions are small numbers")]
-pub fn send<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &Flow<F::Addr>) -> i32 {
+pub fn redirect<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &Flow<F::Addr>) -> i32 {
     if flow.flags & Flow::<F::Addr>::TRANSLATED != 0 && translate::<F>(skb, packet, &flow.translation).is_none() {
         return TC_ACT_SHOT;
-    }
-    if flow.via == Via::Neighbour as u8 {
-        if F::age(skb, packet.l3).is_none() {
-            return TC_ACT_SHOT;
-        }
-        // SAFETY: takes an interface index, no parameters and flags; it writes the Ethernet addresses.
-        return unsafe { bpf_redirect_neigh(flow.out_ifindex, null_mut(), 0, 0) as i32 };
     }
     if rewrite::<F>(skb, packet.l3, flow).is_none() {
         return TC_ACT_SHOT;
@@ -65,6 +117,22 @@ pub fn send<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &Flo
     }
 }
 
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the kernel's actions are small numbers")]
+fn by_neighbour<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &Flow<F::Addr>) -> i32 {
+    if flow.flags & Flow::<F::Addr>::TRANSLATED != 0
+        && (translate::<F>(skb, packet, &flow.translation).is_none()
+            || packet.kind == Kind::Sctp && sctp_ports(skb, packet, &flow.translation).is_none())
+    {
+        return TC_ACT_SHOT;
+    }
+    if age::<F>(skb, packet.l3, flow).is_none() {
+        return TC_ACT_SHOT;
+    }
+    // SAFETY: takes an interface index, no parameters and flags; it writes the Ethernet addresses.
+    unsafe { bpf_redirect_neigh(flow.out_ifindex, null_mut(), 0, 0) as i32 }
+}
+
 /// Writes the new Ethernet addresses and takes one from the lifetime.
 #[inline(always)]
 #[expect(clippy::cast_ptr_alignment, reason = "asserted below")]
@@ -77,7 +145,19 @@ fn rewrite<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow<F::Addr>) -> O
     let packet = unsafe { &mut *addresses };
     // One by one: as a whole it would become a call of `memcpy`.
     [packet[0], packet[1], packet[2]] = [a, b, c];
-    F::age(skb, l3)
+    age::<F>(skb, l3, flow)
+}
+
+/// Takes one from the lifetime. What a NIC has summed up must know where no checksum changes along.
+#[inline(always)]
+fn age<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow<F::Addr>) -> Option<()> {
+    const ONE_LESS: u16 = 0xfffe_u16.to_be();
+
+    F::age(skb, l3)?;
+    if !F::HEADER_HAS_CHECKSUM && flow.flags & Flow::<F::Addr>::FROM_NET != 0 {
+        skb.change_whole_sum(ONE_LESS);
+    }
+    Some(())
 }
 
 const _: () = assert!(core::mem::offset_of!(Flow<Ip4>, dst_mac) % 4 == 0);

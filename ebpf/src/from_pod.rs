@@ -8,8 +8,8 @@ use aya_ebpf::{
     bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
     programs::TcContext,
 };
-use caracal_abi::{Address as _, Disposition, Endpoint, Flow, Hook, Reason, Via};
-use caracal_logic::{Family, Kind, Malformed, Packet, V4, V6, arp, link, parse};
+use caracal_abi::{Address as _, Disposition, Endpoint, Flow, Hook, Reason, Tail, Via};
+use caracal_logic::{Family, Kind, Packet, V4, V6, arp, link};
 
 use crate::{
     beside,
@@ -17,65 +17,42 @@ use crate::{
     draft::{begin, draft, towards},
     family::KernelFamily,
     forward::send,
-    maps::{Draft, HOST_NAT},
+    maps::HOST_NAT,
+    outside,
     services::{self, NO_SERVICE},
     skb::Skb,
-    walk::{PULL, established, judge_linear},
+    table::{self, Found, Place},
+    walk::{L3, pulled, walk},
 };
 
 /// EtherType of ARP.
 const ARP: u16 = 0x0806;
 
-/// Not an action of the kernel's: the destination is no pod, perhaps a service.
-const NOT_A_POD: i32 = i32::MIN + 2;
-
-pub fn run(ctx: &TcContext) -> i32 {
-    let action = judge_linear(ctx, judge);
-    if action == PULL { finish(&Skb::new(ctx), Reason::Malformed) } else { action }
-}
-
-/// A function of its own in the kernel too: written out twice, or as a loop, it would not fit the stack or not pass
-/// the verifier.
-#[inline(never)]
-fn judge(skb: Skb<'_>) -> i32 {
-    let skb = &skb;
-    let link = match link(skb) {
-        Ok(link) => link,
-        Err(malformed) => return refuse(skb, malformed),
-    };
-    if link.vlan.is_some() || skb.has_vlan_tag() {
-        return finish(skb, Reason::UnknownEtherType);
-    }
-    match link.ether_type.get() {
-        V4::ETHER_TYPE => judge_ip::<V4>(skb, link.l3),
-        V6::ETHER_TYPE => judge_ip::<V6>(skb, link.l3),
-        ARP => judge_arp(skb, link.l3),
-        _ => finish(skb, Reason::UnknownEtherType),
-    }
-}
-
+/// By the fast path if that is possible.
 #[inline(always)]
-fn judge_ip<F: KernelFamily>(skb: &Skb<'_>, l3: usize) -> i32 {
-    let packet = match parse::<F, _>(skb, l3) {
-        Ok(packet) => packet,
-        Err(malformed) => return refuse(skb, malformed),
-    };
-    if let Some(action) = established::<F>(skb, &packet) {
-        return action;
-    }
-    let action = first::<F>(*skb, &packet);
-    if action != NOT_A_POD {
-        return action;
-    }
-    match services::first::<F>(*skb, &packet, Hook::FromPod) {
-        NO_SERVICE => finish(skb, Reason::ToHost),
-        action => action,
+pub fn run(ctx: &TcContext) -> i32 {
+    let skb = &Skb::new(ctx);
+    match skb.ether_type() {
+        Some(V4::ETHER_TYPE) => walk::<V4>(ctx, Hook::FromPod, Tail::FromPod4),
+        Some(V6::ETHER_TYPE) => walk::<V6>(ctx, Hook::FromPod, Tail::FromPod6),
+        Some(ARP) => judge_arp(skb),
+        Some(_) => finish(skb, Reason::UnknownEtherType),
+        None => finish(skb, Reason::Malformed),
     }
 }
 
-/// The slow path: who sends, who receives. A function of its own in the kernel too, with a stack frame that the fast
-/// path does not carry.
-#[inline(never)]
+/// What the fast path has left.
+#[inline(always)]
+pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
+    let skb = Skb::new(ctx);
+    match pulled::<F>(&skb) {
+        Ok(packet) => first::<F>(skb, &packet),
+        Err(_) => finish(&skb, Reason::Malformed),
+    }
+}
+
+/// Who sends, what is known of the flow, who receives.
+#[inline(always)]
 fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
     let skb = &skb;
     let source = match source::<F>(skb, packet) {
@@ -86,8 +63,15 @@ fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
     if packet.kind == Kind::Neighbour {
         return finish(skb, Reason::Neighbour);
     }
+    let mut place = Place::New;
+    if packet.kind.has_flow() && packet.ttl > 1 {
+        match table::follow::<F>(skb, packet, Hook::FromPod) {
+            Found::Sent(action) => return action,
+            Found::Undecided(at) => place = at,
+        }
+    }
     let Some(destination) = F::endpoint(&packet.key.dst) else {
-        return NOT_A_POD;
+        return outside::<F>(skb, packet, &source, place);
     };
     if packet.ttl <= 1 {
         return finish(skb, Reason::TtlExpired);
@@ -100,10 +84,11 @@ fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
     }
     if packet.kind.has_flow() {
         from_one_to_another(&destination, &source, 0, &mut draft.back);
-        if HOST_NAT.load() != 0 {
-            beside::is_opening(packet, &mut draft.back);
+        if HOST_NAT.load() != 0 && packet.kind == Kind::Tcp {
+            draft.back.flags = Flow::<F::Addr>::AWAITS_REPLY;
         }
-        remember::<F>(skb, packet, draft);
+        draft.answer = packet.key.reverse();
+        table::store::<F>(skb, packet, Hook::FromPod, draft, place);
     }
     if draft.forth.via == Via::Host as u8 {
         return finish(skb, Reason::ViaHost);
@@ -112,11 +97,25 @@ fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
     send::<F>(skb, packet, &draft.forth)
 }
 
+/// To no pod of this node: to a service of it, or wherever the host's routes lead.
+#[inline(always)]
+fn outside<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, source: &Endpoint, place: Place) -> i32 {
+    match services::first::<F>(*skb, packet, Hook::FromPod) {
+        // The host's netfilter may have a service there that we do not know of.
+        NO_SERVICE if HOST_NAT.load() != 0 || source.flags & Endpoint::BY_HOST != 0 => finish(skb, Reason::ToHost),
+        NO_SERVICE => outside::first::<F>(*skb, packet, source, place as u32),
+        action => action,
+    }
+}
+
 /// The sending pod, if the packet may come from it.
 #[inline(always)]
 fn source<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Result<Endpoint, Reason> {
     let key = &packet.key;
     let Some(endpoint) = F::endpoint(&key.src) else {
+        if F::may_send(skb.ifindex(), &key.src) {
+            return Ok(somebody_behind(skb));
+        }
         let local_only = F::HAS_LINK_LOCAL_LIFE
             && (key.src.is_link_local() || key.src.is_unspecified())
             && (key.dst.is_link_local() || key.dst.is_multicast() || packet.kind == Kind::Neighbour);
@@ -132,6 +131,16 @@ fn source<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Result<En
     }
 }
 
+/// A pod that sends from an address which is not its own, but which it may send from: only the way there is known.
+#[inline(always)]
+fn somebody_behind(skb: &Skb<'_>) -> Endpoint {
+    let (pod_mac, host_mac) = match link(skb) {
+        Ok(link) => (link.src, link.dst),
+        Err(_) => Default::default(),
+    };
+    Endpoint { ifindex: skb.ifindex(), pod_mac, host_mac, ..Endpoint::default() }
+}
+
 /// What to do with packets from one pod to another.
 #[inline(always)]
 fn from_one_to_another<A>(from: &Endpoint, to: &Endpoint, bytes: u32, flow: &mut Flow<A>) {
@@ -143,32 +152,14 @@ fn from_one_to_another<A>(from: &Endpoint, to: &Endpoint, bytes: u32, flow: &mut
     }
 }
 
-/// Stores both directions. The last writer wins: two CPUs with two first packets write the same.
-#[inline(always)]
-fn remember<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, draft: &mut Draft<F::Addr>) {
-    draft.answer = packet.key.reverse();
-    let Draft { answer, forth, back, .. } = draft;
-    let stored = F::flows().insert(&packet.key, forth, 0).and(F::flows().insert(answer, back, 0));
-    if stored.is_err() {
-        count(skb, Hook::FromPod, Reason::FlowTableFull);
-    }
-}
-
 /// ARP reaches the host only if its sender is who it says.
 #[inline(always)]
-fn judge_arp(skb: &Skb<'_>, l3: usize) -> i32 {
-    let sender = match arp(skb, l3) {
-        Ok(arp) => arp.sender_ip(),
-        Err(malformed) => return refuse(skb, malformed),
-    };
+fn judge_arp(skb: &Skb<'_>) -> i32 {
+    let Ok(arp) = arp(skb, L3) else { return finish(skb, Reason::Malformed) };
+    let sender = arp.sender_ip();
     // A probe for a duplicate has no sender yet.
     let own = sender.is_unspecified() || V4::endpoint(&sender).is_some_and(|e| e.ifindex == skb.ifindex());
     finish(skb, if own { Reason::Neighbour } else { Reason::SpoofedAddress })
-}
-
-#[inline(always)]
-fn refuse(skb: &Skb<'_>, malformed: Malformed) -> i32 {
-    if malformed == Malformed::TooShort { PULL } else { finish(skb, Reason::Malformed) }
 }
 
 /// Counts the packet and returns what its reason stands for. Not for reasons that forward: [`send`] does that.

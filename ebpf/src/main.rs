@@ -20,9 +20,12 @@ mod forward;
 mod from_net;
 mod from_pod;
 mod maps;
+mod outside;
+mod route;
 mod services;
 mod skb;
 mod sock;
+mod table;
 mod translate;
 mod walk;
 
@@ -30,19 +33,33 @@ use aya_ebpf::{
     macros::{cgroup_sock_addr, classifier},
     programs::{SockAddrContext, TcContext},
 };
+use caracal_logic::{V4, V6};
 
-/// tcx ingress of a pod's host-side veth.
-#[classifier]
-#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
-fn from_pod(ctx: TcContext) -> i32 {
-    from_pod::run(&ctx)
+/// One program for each hook of packets, and for each family what its fast path leaves.
+macro_rules! packet_programs {
+    ($($(#[doc = $doc:literal])+ $name:ident => $walk:expr;)+) => { $(
+        $(#[doc = $doc])+
+        #[classifier]
+        #[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
+        fn $name(ctx: TcContext) -> i32 {
+            $walk(&ctx)
+        }
+    )+ };
 }
 
-/// tcx ingress of a NIC.
-#[classifier]
-#[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
-fn from_net(ctx: TcContext) -> i32 {
-    from_net::run(&ctx)
+packet_programs! {
+    /// tcx ingress of a pod's host-side veth.
+    from_pod => from_pod::run;
+    /// The same, for IPv4 that the fast path leaves.
+    from_pod4 => from_pod::decide::<V4>;
+    /// The same for IPv6.
+    from_pod6 => from_pod::decide::<V6>;
+    /// tcx ingress of a NIC.
+    from_net => from_net::run;
+    /// The same, for IPv4 that the fast path leaves.
+    from_net4 => from_net::decide::<V4>;
+    /// The same for IPv6.
+    from_net6 => from_net::decide::<V6>;
 }
 
 /// One program for each call of sockets of each family.

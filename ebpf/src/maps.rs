@@ -2,15 +2,25 @@
 
 use aya_ebpf::{
     Global,
-    btf_maps::{HashMap, LruHashMap, PerCpuArray},
+    btf_maps::{HashMap, LpmTrie, LruHashMap, PerCpuArray, ProgramArray},
     macros::btf_map,
 };
 use caracal_abi::{
-    COUNTER_SLOTS, Counter, Endpoint, Flow, FlowKey, Ip4, Ip6, Service, ServiceKey, SocketKey, SocketPeer,
+    COUNTER_SLOTS, Counter, Endpoint, Flow, FlowKey, Ip4, Ip6, Nic, Peer, Service, ServiceKey, SocketKey, SocketPeer,
+    Tail,
 };
+
+use crate::route::Route;
+
+/// The programs that packets go on to which the fast path leaves alone.
+#[btf_map]
+pub static TAILS: ProgramArray<{ Tail::ALL.len() }> = ProgramArray::new();
 
 /// Size of a flow table unless user space asks for another.
 pub const FLOW_ENTRIES: usize = 65536;
+
+/// The same of the table for flows that one side alone wants so far.
+pub const NEW_FLOW_ENTRIES: usize = 16384;
 
 #[btf_map]
 pub static COUNTERS: PerCpuArray<Counter, { COUNTER_SLOTS as usize }> = PerCpuArray::new();
@@ -22,10 +32,22 @@ pub static ENDPOINTS4: HashMap<Ip4, Endpoint, 4096> = HashMap::new();
 pub static ENDPOINTS6: HashMap<Ip6, Endpoint, 4096> = HashMap::new();
 
 #[btf_map]
-pub static FLOWS4: LruHashMap<FlowKey<Ip4>, Flow<Ip4>, FLOW_ENTRIES> = LruHashMap::new();
+pub static FLOWS4: Flows<Ip4> = Flows::new();
 
 #[btf_map]
-pub static FLOWS6: LruHashMap<FlowKey<Ip6>, Flow<Ip6>, FLOW_ENTRIES> = LruHashMap::new();
+pub static FLOWS6: Flows<Ip6> = Flows::new();
+
+#[btf_map]
+pub static FLOWS_NEW4: NewFlows<Ip4> = NewFlows::new();
+
+#[btf_map]
+pub static FLOWS_NEW6: NewFlows<Ip6> = NewFlows::new();
+
+/// Flows that both sides want. Nobody is thrown out.
+pub type Flows<A> = HashMap<FlowKey<A>, Flow<A>, FLOW_ENTRIES>;
+
+/// All others. The one that was silent longest makes room for the next.
+pub type NewFlows<A> = LruHashMap<FlowKey<A>, Flow<A>, NEW_FLOW_ENTRIES>;
 
 /// Room for every mapping of a node's pods, and for the services to come.
 pub const SERVICE_ENTRIES: usize = 65536;
@@ -45,6 +67,30 @@ pub static NODE4: HashMap<Ip4, u32, NODE_ENTRIES> = HashMap::new();
 #[btf_map]
 pub static NODE6: HashMap<Ip6, u32, NODE_ENTRIES> = HashMap::new();
 
+/// More NICs than that no node has; VLANs are NICs of their own.
+pub const NIC_ENTRIES: usize = 4096;
+
+#[btf_map]
+pub static NICS: HashMap<u32, Nic, NIC_ENTRIES> = HashMap::new();
+
+/// Prefixes: of other nodes' pods, of networks that know the way to pods.
+pub const PEER_ENTRIES: usize = 65536;
+
+#[btf_map]
+pub static PEERS4: LpmTrie<[u32; 1], Peer, PEER_ENTRIES> = LpmTrie::new();
+
+#[btf_map]
+pub static PEERS6: LpmTrie<[u32; 4], Peer, PEER_ENTRIES> = LpmTrie::new();
+
+/// Prefixes that pods may send from besides their own addresses, behind the number of the interface.
+pub const SOURCE_ENTRIES: usize = 16384;
+
+#[btf_map]
+pub static SOURCES4: LpmTrie<[u32; 2], u32, SOURCE_ENTRIES> = LpmTrie::new();
+
+#[btf_map]
+pub static SOURCES6: LpmTrie<[u32; 5], u32, SOURCE_ENTRIES> = LpmTrie::new();
+
 /// A flow's two directions while they are decided. Holds what the last flow left behind.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -57,6 +103,8 @@ pub struct Draft<A> {
     pub forth: Flow<A>,
     /// What becomes of the answers.
     pub back: Flow<A>,
+    /// What the host's routes are asked and answer.
+    pub route: Route,
 }
 
 #[btf_map]
@@ -79,6 +127,27 @@ pub static HOST_NETNS: Global<u64> = Global::new(0);
 /// like the next.
 #[unsafe(no_mangle)]
 pub static HOST_NAT: Global<u8> = Global::new(1);
+
+/// Whether what pods send to the outside world gets the node's address. Frozen like the next.
+#[unsafe(no_mangle)]
+pub static MASQUERADE: Global<u8> = Global::new(0);
+
+/// The ports that masqueraded packets are sent from: the first, and how many. Frozen like the next.
+#[unsafe(no_mangle)]
+pub static MASQUERADE_PORTS: Global<[u16; 2]> = Global::new([20_000, 10_000]);
+
+/// Which senders a NIC's first packets are believed: [`REVERSE_LOOSE`], [`REVERSE_STRICT`] or all. Frozen like the next.
+#[unsafe(no_mangle)]
+pub static REVERSE_PATH: Global<u8> = Global::new(REVERSE_LOOSE);
+
+/// Those that the host has a route to.
+pub const REVERSE_LOOSE: u8 = 1;
+/// Those that the host's route leads to by the same NIC.
+pub const REVERSE_STRICT: u8 = 2;
+
+/// Whether the kernel's `bpf_l4_csum_replace` has `BPF_F_IPV6`. Frozen like the next.
+#[unsafe(no_mangle)]
+pub static CHECKSUM_IPV6: Global<u8> = Global::new(1);
 
 /// Whether the kernel has `bpf_redirect_peer`. Frozen before the programs load, so the verifier removes the other way.
 #[unsafe(no_mangle)]

@@ -1,16 +1,16 @@
 //! Services: first packets to an address that is no pod's, and the pod that answers there.
 
-use aya_ebpf::bindings::TC_ACT_SHOT;
 use caracal_abi::{Be16, Endpoint, Flow, FlowKey, Hook, Reason, Service, ServiceKey, Translation};
 use caracal_logic::Packet;
 
 use crate::{
-    count::count,
+    count::{count, drop},
     draft::{begin, draft, out_of, towards},
     family::KernelFamily,
     forward::send,
     maps::Draft,
     skb::Skb,
+    table,
 };
 
 /// Not an action of the kernel's: no service is meant.
@@ -20,9 +20,7 @@ pub const NO_SERVICE: i32 = i32::MIN + 1;
 const PORT_ATTEMPTS: u16 = 16;
 
 /// Sends the first packet of a flow to the pod behind the service, and stores both directions.
-///
-/// A function of its own in the kernel too, with a stack frame that the fast path does not carry.
-#[inline(never)]
+#[inline(always)]
 pub fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>, hook: Hook) -> i32 {
     let skb = &skb;
     let key = &packet.key;
@@ -36,33 +34,24 @@ pub fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>, hook: Hook
     let is_itself = is_pod(hook) && backend.ifindex == skb.ifindex();
     let client = if is_itself { F::GATEWAY } else { key.src };
     draft.question = FlowKey::new(client, service.backend, key.sport, service.port, key.protocol);
+    way_back::<F>(skb, key, &backend, hook, &mut draft.back);
     if !find_port::<F>(key, draft) {
         return drop(skb, hook, Reason::PortClash);
     }
     begin(&mut draft.forth, skb.ifindex(), skb.len());
     towards(&mut draft.forth, &backend);
-    draft.forth.flags = Flow::<F::Addr>::TRANSLATED;
+    draft.forth.flags = Flow::<F::Addr>::TRANSLATED | if is_pod(hook) { 0 } else { Flow::<F::Addr>::FROM_NET };
     draft.forth.translation = Translation::new(key, &draft.question);
-    way_back::<F>(skb, key, &backend, hook, &mut draft.back);
-    draft.back.translation = Translation::new(&draft.answer, &key.reverse());
-    // The way back first: who gets an answer has a way for it.
-    let stored = F::flows().insert(&draft.answer, &draft.back, 0).and(F::flows().insert(key, &draft.forth, 0));
-    if stored.is_err() {
-        count(skb, hook, Reason::FlowTableFull);
-    }
     count(skb, hook, Reason::Service);
-    send::<F>(skb, packet, &draft.forth)
+    match table::store_claimed::<F>(skb, packet, hook, draft) {
+        Some(faster) => send::<F>(skb, packet, faster),
+        None => send::<F>(skb, packet, &draft.forth),
+    }
 }
 
 #[inline(always)]
 fn is_pod(hook: Hook) -> bool {
     hook as u8 == Hook::FromPod as u8
-}
-
-#[inline(always)]
-fn drop(skb: &Skb<'_>, hook: Hook, reason: Reason) -> i32 {
-    count(skb, hook, reason);
-    TC_ACT_SHOT
 }
 
 /// The service that a packet is sent to, if its destination is one.
@@ -91,17 +80,7 @@ fn find_port<F: KernelFamily>(key: &FlowKey<F::Addr>, draft: &mut Draft<F::Addr>
         // Far apart, and never what a host gives to its own sockets first.
         draft.question.sport =
             if attempt == 0 { key.sport } else { Be16::new(wanted.wrapping_add(attempt * 4099) | UNPRIVILEGED) };
-        draft.answer = draft.question.reverse();
-        // SAFETY: read at once; a torn read needs the entry to be reused at that very moment.
-        let Some(other) = (unsafe { F::flows().get(&draft.answer) }) else { return true };
-        // The same flow, stored by another CPU, or half of it thrown out meanwhile.
-        let translation = &other.translation;
-        if other.flags & Flow::<F::Addr>::TRANSLATED != 0
-            && translation.src == key.dst
-            && translation.dst == key.src
-            && translation.sport == key.dport
-            && translation.dport == key.sport
-        {
+        if table::claim::<F>(key, draft) {
             return true;
         }
     }

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use aya_ebpf::{EbpfContext, bindings::__sk_buff, helpers::bpf_l4_csum_replace, programs::TcContext};
-use caracal_logic::{Bytes, Wire};
+use caracal_logic::{Bytes, Kind, Packet, Wire, headers};
 
 /// Headers that are not in the linear part of the packet are pulled there, up to this many bytes: Ethernet, IPv6, the
 /// extension headers people really send, TCP with options.
@@ -36,11 +36,47 @@ impl<'a> Skb<'a> {
         unsafe { (*self.raw).len }
     }
 
+    /// Bytes of payload in each segment of a GSO packet; zero for any other.
+    #[inline(always)]
+    pub fn gso_size(&self) -> u32 {
+        // SAFETY: as in `ifindex`.
+        unsafe { (*self.raw).gso_size }
+    }
+
+    /// For helpers.
+    #[inline(always)]
+    pub fn raw(&self) -> *mut __sk_buff {
+        self.raw
+    }
+
+    /// Bytes before the payload.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "headers are short")]
+    pub fn headers_len<A>(&self, packet: &Packet<A>) -> u32 {
+        let transport = match packet.kind {
+            Kind::Tcp => self.read::<headers::Tcp>(packet.l4).map_or(0, headers::Tcp::header_len),
+            Kind::Udp => size_of::<headers::Udp>(),
+            _ => 0,
+        };
+        (packet.l4 + transport) as u32
+    }
+
     /// Whether a VLAN tag was taken off the packet and is kept beside it.
     #[inline(always)]
-    pub fn has_vlan_tag(&self) -> bool {
+    fn has_vlan_tag(&self) -> bool {
         // SAFETY: as in `ifindex`.
         unsafe { (*self.raw).vlan_present != 0 }
+    }
+
+    /// What the Ethernet header says it carries; nothing that we know for a packet with a VLAN tag, in the header or beside
+    /// it.
+    #[inline(always)]
+    pub fn ether_type(&self) -> Option<u16> {
+        const TAGGED: u16 = 0x8100;
+        if self.has_vlan_tag() {
+            return Some(TAGGED);
+        }
+        Some(self.read::<headers::Ethernet>(0)?.ether_type.get())
     }
 
     /// Makes the headers linear. Every pointer into the packet is void afterwards.
@@ -55,10 +91,17 @@ impl<'a> Skb<'a> {
     /// is void afterwards.
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "headers are short")]
-    pub fn change_l4_checksum(&self, offset: usize, change: u32, flags: u64) -> Option<()> {
+    pub fn change_l4_checksum(&self, offset: usize, change: u16, flags: u64) -> Option<()> {
         // SAFETY: `raw` is the context of this run. No size in the flags: the change is a sum already.
         let changed = unsafe { bpf_l4_csum_replace(self.raw, offset as u32, 0, u64::from(change), flags) };
         (changed == 0).then_some(())
+    }
+
+    /// Adds `change` to what the NIC has summed up over the whole packet, if it has.
+    #[inline(always)]
+    pub fn change_whole_sum(&self, change: u16) {
+        // SAFETY: `raw` is the context of this run. It refuses where there is no such sum, and then there is nothing to do.
+        let _ = unsafe { aya_ebpf::helpers::bpf_csum_update(self.raw, change.into()) };
     }
 
     /// Where the linear part begins and ends.

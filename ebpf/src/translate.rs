@@ -34,7 +34,7 @@ pub fn translate<F: KernelFamily>(
             write_ports(skb, packet.l4, translation.sport, translation.dport)?;
             checksums::<F>(skb, packet.l4 + UDP_CHECKSUM, NONE_IS_ZERO, translation)
         }
-        Kind::Sctp => sctp_ports(skb, packet, translation),
+        Kind::Echo => echo_id::<F>(skb, packet, translation),
         _ => Some(()),
     }
 }
@@ -51,16 +51,34 @@ fn write_ports(skb: &Skb<'_>, l4: usize, sport: Be16, dport: Be16) -> Option<()>
 
 #[inline(always)]
 fn checksums<F: KernelFamily>(skb: &Skb<'_>, at: usize, flags: u64, translation: &Translation<F::Addr>) -> Option<()> {
-    skb.change_l4_checksum(at, translation.address_change, flags | PSEUDO_HEADER | F::CHECKSUM_FLAGS)?;
+    F::change_pseudo_header(skb, at, translation.address_change, flags | PSEUDO_HEADER)?;
     if translation.port_change != 0 {
         skb.change_l4_checksum(at, translation.port_change, flags)?;
     }
     Some(())
 }
 
-/// SCTP's checksum knows no addresses. Zero stands for one that is the NIC's to compute.
+/// The identifier is both ports of the flow, and once in the packet. IPv4's checksum knows no addresses here.
 #[inline(always)]
-fn sctp_ports<A>(skb: &Skb<'_>, packet: &Packet<A>, translation: &Translation<A>) -> Option<()> {
+fn echo_id<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, translation: &Translation<F::Addr>) -> Option<()> {
+    let header: *mut headers::Icmp = skb.writable(packet.l4)?;
+    // SAFETY: `writable` has checked that the whole header is inside the packet.
+    let header = unsafe { &mut *header };
+    let change = Translation::<F::Addr>::change(header.id, translation.sport);
+    header.id = translation.sport;
+    let at = packet.l4 + core::mem::offset_of!(headers::Icmp, checksum);
+    if !F::HEADER_HAS_CHECKSUM {
+        F::change_pseudo_header(skb, at, translation.address_change, PSEUDO_HEADER)?;
+    }
+    if change != 0 {
+        skb.change_l4_checksum(at, change, 0)?;
+    }
+    Some(())
+}
+
+/// SCTP's ports, which [`translate`] leaves alone. The checksum knows no addresses. Zero stands for one that is the NIC's to compute.
+#[inline(always)]
+pub fn sctp_ports<A>(skb: &Skb<'_>, packet: &Packet<A>, translation: &Translation<A>) -> Option<()> {
     let header: *mut headers::Sctp = skb.writable(packet.l4)?;
     // SAFETY: `writable` has checked that the whole header is inside the packet.
     let header = unsafe { &mut *header };

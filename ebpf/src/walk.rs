@@ -1,51 +1,76 @@
-//! What every packet goes through, at whichever hook: headers made linear if need be, then the flow it belongs to.
+//! What every packet goes through, at whichever hook: the fast path here, all else in a program of its own.
+//!
+//! The fast path is one look-up and one rewrite, and calls nothing. Whatever it does not do itself it leaves to the program
+//! of its hook and family behind [`TAILS`], which sees the packet untouched and decides everything anew. That one has a
+//! stack of its own, and the verifier follows it by itself.
 
-use aya_ebpf::{bindings::TC_ACT_UNSPEC, programs::TcContext};
-use caracal_abi::Via;
-use caracal_logic::Packet;
+use aya_ebpf::{
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
+    programs::TcContext,
+};
+use caracal_abi::{Flow, Hook, Reason, Tail, Via};
+use caracal_logic::{Kind, Malformed, Packet, control::SYN, parse, tracking};
 
 use crate::{
-    beside,
+    count::count,
     family::KernelFamily,
-    forward::{account, send},
-    maps::HOST_NAT,
+    forward::{account, redirect},
+    maps::TAILS,
     skb::Skb,
 };
 
-/// Not an action of the kernel's: the headers are not all in the linear part of the packet.
-pub const PULL: i32 = i32::MIN;
+/// Where the IP header begins: behind Ethernet's, for packets with VLAN tags are not ours to judge.
+pub const L3: usize = 14;
 
-/// Judges a packet, and once more with its headers pulled together where they were split over fragments, which is rare.
-/// Still [`PULL`] after that means cut short.
+/// A packet of this family: by the fast path, or by the program behind `tail`.
 #[inline(always)]
-pub fn judge_linear(ctx: &TcContext, judge: impl Fn(Skb<'_>) -> i32) -> i32 {
-    let skb = Skb::new(ctx);
-    let action = judge(skb);
-    if action != PULL {
+pub fn walk<F: KernelFamily>(ctx: &TcContext, hook: Hook, tail: Tail) -> i32 {
+    let skb = &Skb::new(ctx);
+    if let Ok(packet) = parse::<F, _>(skb, L3)
+        && let Some(action) = established::<F>(skb, &packet)
+    {
         return action;
     }
-    if skb.pull_headers() { judge(skb) } else { PULL }
+    // SAFETY: the map is a program array. It comes back only if there is nothing behind the number.
+    unsafe { TAILS.tail_call(ctx, tail as u32) };
+    count(skb, hook, Reason::NoProgram);
+    TC_ACT_SHOT
 }
 
-/// The fast path: what was decided for this flow is done again.
+/// What was decided for this flow is done again.
 #[inline(always)]
-pub fn established<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Option<i32> {
+fn established<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Option<i32> {
     if !packet.kind.has_flow() || packet.ttl <= 1 {
         return None;
     }
     let flow = F::flows().get_ptr_mut(&packet.key)?;
     // SAFETY: preallocated memory that stays valid; another CPU writing the same counters costs a count at worst.
     let flow = unsafe { &mut *flow };
-    // Same tuple from elsewhere: a forger, or the address has a new owner. The slow path tells them apart.
-    if flow.in_ifindex != skb.ifindex() {
+    // Same tuple from elsewhere: a forger, or the address has a new owner.
+    if flow.in_ifindex != skb.ifindex() || skb.len() > flow.max_len {
         return None;
     }
-    if HOST_NAT.load() != 0 && beside::opens(packet, flow) {
+    if tracking::matters(flow.seen, packet.control) {
+        if packet.control & SYN != 0 {
+            return None;
+        }
+        flow.seen = tracking::seen_after(flow.seen, packet.control);
+    }
+    let is_sctp = flow.flags & Flow::<F::Addr>::TRANSLATED != 0 && packet.kind == Kind::Sctp;
+    if flow.via > Via::Egress as u8 || is_sctp || !account(skb, flow) {
         return None;
     }
-    account(skb, flow);
-    if flow.via == Via::Host as u8 {
-        return Some(TC_ACT_UNSPEC);
-    }
-    Some(send::<F>(skb, packet, flow))
+    Some(redirect::<F>(skb, packet, flow))
 }
+
+/// The packet, its headers pulled together if they were split over fragments, which is rare.
+#[inline(always)]
+pub fn pulled<F: KernelFamily>(skb: &Skb<'_>) -> Result<Packet<F::Addr>, Malformed> {
+    if !skb.pull_headers() {
+        return Err(Malformed::TooShort);
+    }
+    parse::<F, _>(skb, L3)
+}
+
+/// For packets that are left to the host.
+pub const TO_HOST: i32 = TC_ACT_UNSPEC;

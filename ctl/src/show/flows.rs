@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use caracal_abi::{Flow, FlowKey, Translation, Via};
+use caracal_abi::{Flow, FlowKey, Translation, Via, tick};
 use caracal_datapath::Pinned;
 use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
@@ -76,12 +76,20 @@ fn line<A: Copy + Into<IpAddr>>(key: &FlowKey<A>, flow: &Flow<A>, now_ns: u64) -
             Some(Via::Egress) => "egress",
             Some(Via::Host) => "host",
             Some(Via::Neighbour) => "neighbour",
+            Some(Via::Discard) => "discard",
+            Some(Via::Reset) => "reset",
             None => "?",
         },
         packets: flow.packets,
         bytes: flow.bytes,
-        idle_s: now_ns.saturating_sub(flow.last_seen_ns) / 1_000_000_000,
+        idle_s: idle_s(now_ns, flow.last_seen),
     }
+}
+
+/// How long ago a tick ended; the one that is not over yet was just now.
+fn idle_s(now_ns: u64, last_seen: u32) -> u64 {
+    let end_ns = (u64::from(last_seen) + 1) << tick::SHIFT;
+    now_ns.saturating_sub(end_ns) / 1_000_000_000
 }
 
 pub(super) fn protocol(number: u8) -> String {

@@ -3,7 +3,7 @@
 //! The types are aligned integers rather than byte arrays: a `[u8; 4]` copied on the BPF target becomes four loads, a
 //! `u32` one.
 
-use crate::flow::sum;
+use crate::translation::sum;
 
 /// A 16-bit number in network byte order: ports, `EtherTypes`, lengths on the wire.
 #[repr(transparent)]

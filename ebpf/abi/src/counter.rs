@@ -50,7 +50,7 @@ catalogue! {
 catalogue! {
     /// Why a packet went the way it went.
     Reason {
-        /// First packet of a flow between two pods of this node.
+        /// First packet of a flow from or to a pod of this node.
         NewFlow = "new_flow";
         /// Forwarded to a pod of this node without a flow entry: a fragment or an ICMP error.
         Stateless = "stateless";
@@ -76,6 +76,16 @@ catalogue! {
         UnknownEtherType = "unknown_ethertype";
         /// Headers cut short or contradicting themselves.
         Malformed = "malformed";
+        /// A part of the programs is not loaded: restart the agent.
+        NoProgram = "no_program";
+        /// The host's routes lead nowhere: a black hole, or nothing for a packet whose addresses are translated.
+        NoRoute = "no_route";
+        /// From an address that the host has no route to, or not by this NIC.
+        ReversePath = "reverse_path";
+        /// To be masqueraded, but the NIC it leaves by has no address of its family.
+        NoSource = "no_source";
+        /// To be masqueraded, but every port is lent towards the same remote address and port.
+        NoPort = "no_port";
         /// The flow table had no room; the packet went on, but its flow is decided anew each time.
         FlowTableFull = "flow_table_full";
     }
@@ -106,6 +116,11 @@ impl Reason {
             | Self::UnknownEtherType
             | Self::Malformed
             | Self::PortClash
+            | Self::NoProgram
+            | Self::NoRoute
+            | Self::ReversePath
+            | Self::NoSource
+            | Self::NoPort
             | Self::ServiceTtl => Disposition::Dropped,
             Self::FlowTableFull => Disposition::Noted,
         }

@@ -1,8 +1,8 @@
 //! A flow: what was decided about its first packet, to be repeated for the others.
 
-use crate::{Address, Be16, Mac};
+use crate::{Be16, Mac, Translation};
 
-/// Key of `FLOWS4` and `FLOWS6`: the exact 5-tuple as the hook sees it. ICMP echo has its identifier as both ports,
+/// Key of `FLOWS` and `FLOWS_NEW`: the exact 5-tuple as the hook sees it. ICMP echo has its identifier as both ports,
 /// protocols without ports have zero.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -45,20 +45,26 @@ pub enum Via {
     Peer = 1,
     /// `bpf_redirect`: through the egress side of `out_ifindex`, queueing discipline included.
     Egress = 2,
-    /// Not by us: through the host's stack, whose netfilter may be translating this flow.
+    /// Not by us: through the host's stack.
     Host = 3,
-    /// `bpf_redirect_neigh`: out of `out_ifindex`, to whichever neighbour the host's routes name.
+    /// `bpf_redirect_neigh`: out of `out_ifindex`, to whichever neighbour the host's routes name. The Ethernet addresses of
+    /// that neighbour are not known yet.
     Neighbour = 4,
+    /// Nowhere: the route says so.
+    Discard = 5,
+    /// Nowhere, and a TCP sender is told that its connection is over.
+    Reset = 6,
 }
 
-/// Value of `FLOWS4` and `FLOWS6`: an instruction.
+/// Value of `FLOWS` and `FLOWS_NEW`: an instruction, for one direction of a flow.
 ///
-/// Counters and `last_seen_ns` are written by whichever CPU handles the packet, without atomics: a rare lost count is
-/// worth less than a locked instruction per packet.
+/// What every packet needs comes first and, with the key before it, fits two cache lines of the kernel's hash for IPv4.
+/// Counters and stamps are written by whichever CPU handles the packet, without atomics: a rare lost count is worth less
+/// than a locked instruction per packet.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flow<A> {
-    /// The only interface this flow may come from; another one means somebody pretends to be its sender.
+    /// The only interface this direction may come from; another one means somebody pretends to be its sender.
     pub in_ifindex: u32,
     /// Where it goes.
     pub out_ifindex: u32,
@@ -68,12 +74,14 @@ pub struct Flow<A> {
     pub src_mac: Mac,
     /// A [`Via`] as a number: the kernel's memory may hold any byte.
     pub via: u8,
-    /// [`Flow::AWAITS_REPLY`], or nothing.
-    pub state: u8,
-    /// [`Flow::TRANSLATED`], or nothing.
+    /// TCP flags that were seen in this direction, or what other protocols have in their place.
+    pub seen: u8,
+    /// [`Flow::TRANSLATED`] and the like.
     pub flags: u16,
-    /// `CLOCK_MONOTONIC` of a recent packet; renewed at most once a second.
-    pub last_seen_ns: u64,
+    /// When a packet was last seen, in [`ticks`](crate::tick).
+    pub last_seen: u32,
+    /// Longer packets, Ethernet header included, do not fit the way out.
+    pub max_len: u32,
     /// Packets so far.
     pub packets: u64,
     /// Bytes so far, Ethernet headers included.
@@ -82,62 +90,24 @@ pub struct Flow<A> {
     pub translation: Translation<A>,
 }
 
-/// New addresses and ports, and what they do to checksums. Ones' complement sums do not mind byte order, so the numbers
-/// are as they lie in memory.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Translation<A> {
-    /// Source address.
-    pub src: A,
-    /// Destination address.
-    pub dst: A,
-    /// Source port.
-    pub sport: Be16,
-    /// Destination port.
-    pub dport: Be16,
-    /// Sum of the new addresses less sum of the old.
-    pub address_change: u32,
-    /// The same of the ports.
-    pub port_change: u32,
-    // To whole words of eight bytes with either family's addresses.
-    #[doc(hidden)]
-    pub _pad: u32,
-}
-
-impl<A: Address> Translation<A> {
-    /// From what packets have to what they shall have.
-    #[inline(always)]
-    #[must_use]
-    pub fn new(from: &FlowKey<A>, to: &FlowKey<A>) -> Self {
-        let addresses = |key: &FlowKey<A>| sum(key.src.sum(), key.dst.sum());
-        let ports = |key: &FlowKey<A>| key.sport.memory() + key.dport.memory();
-        Self {
-            src: to.src,
-            dst: to.dst,
-            sport: to.sport,
-            dport: to.dport,
-            address_change: sum(addresses(to), !addresses(from)),
-            port_change: sum(ports(to), !ports(from)),
-            _pad: 0,
-        }
-    }
-}
-
-/// Ones' complement addition.
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "the halves of the sum")]
-pub(crate) const fn sum(one: u32, other: u32) -> u32 {
-    let sum = one as u64 + other as u64;
-    (sum as u32).wrapping_add((sum >> 32) as u32)
-}
-
 impl<A> Flow<A> {
     /// Packets of this flow get other addresses or ports.
-    pub const TRANSLATED: u16 = 1;
+    pub const TRANSLATED: u16 = 1 << 0;
+    /// The way out is the host's routes' to say, and asked for again once in a tick.
+    pub const ROUTED: u16 = 1 << 1;
+    /// Comes from a NIC, and may come from another one where the routes back lead there.
+    pub const FROM_NET: u16 = 1 << 2;
+    /// Goes by the host, whose netfilter may be translating it; a reply with these addresses shows that it does not.
+    pub const AWAITS_REPLY: u16 = 1 << 3;
+    /// The source is the node's: the port was leased to the sender.
+    pub const MASQUERADED: u16 = 1 << 4;
 
-    /// The sender began this flow, and its reply has not been seen: with [`Via::Host`], what a reply makes direct. A direct
-    /// connection keeps it until its client has gone on, because the server may repeat its answer.
-    pub const AWAITS_REPLY: u8 = 1;
+    /// Whether packets of this direction have all these flags.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has(&self, flags: u16) -> bool {
+        self.flags & flags == flags
+    }
 
     /// Its [`Via`], or `None` for a number that no version of this layout writes.
     #[inline(always)]
@@ -148,13 +118,43 @@ impl<A> Flow<A> {
             2 => Some(Via::Egress),
             3 => Some(Via::Host),
             4 => Some(Via::Neighbour),
+            5 => Some(Via::Discard),
+            6 => Some(Via::Reset),
             _ => None,
         }
     }
 }
 
+impl<A: Copy> Flow<A> {
+    /// The key of the packets that answer those of this key.
+    #[inline(always)]
+    #[must_use]
+    pub fn answer(&self, key: &FlowKey<A>) -> FlowKey<A> {
+        if self.has(Self::TRANSLATED) {
+            let Translation { src, dst, sport, dport, .. } = self.translation;
+            FlowKey::new(dst, src, dport, sport, key.protocol)
+        } else {
+            key.reverse()
+        }
+    }
+}
+
+/// The clock that flows are stamped with: `CLOCK_MONOTONIC` in units of little more than a second.
+pub mod tick {
+    /// Nanoseconds in a tick, as a power of two.
+    pub const SHIFT: u32 = 30;
+
+    /// The tick of a moment.
+    #[inline(always)]
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "a machine that is up for 146 years")]
+    pub const fn of_ns(ns: u64) -> u32 {
+        (ns >> SHIFT) as u32
+    }
+}
+
 const _: () = assert!(size_of::<FlowKey<crate::Ip4>>() == 16 && align_of::<FlowKey<crate::Ip4>>() == 4);
 const _: () = assert!(size_of::<FlowKey<crate::Ip6>>() == 40 && align_of::<FlowKey<crate::Ip6>>() == 8);
-const _: () = assert!(size_of::<Flow<crate::Ip4>>() == 72 && align_of::<Flow<crate::Ip4>>() == 8);
-const _: () = assert!(size_of::<Flow<crate::Ip6>>() == 96 && align_of::<Flow<crate::Ip6>>() == 8);
+const _: () = assert!(size_of::<Flow<crate::Ip4>>() == 64 && align_of::<Flow<crate::Ip4>>() == 8);
+const _: () = assert!(size_of::<Flow<crate::Ip6>>() == 88 && align_of::<Flow<crate::Ip6>>() == 8);
 const _: () = assert!(core::mem::offset_of!(Flow<crate::Ip6>, translation) == 48);

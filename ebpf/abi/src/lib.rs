@@ -14,18 +14,24 @@ mod addr;
 mod counter;
 mod endpoint;
 mod flow;
+mod nic;
+mod peer;
 mod service;
+mod translation;
 #[cfg(feature = "user")]
 mod user;
 
 pub use addr::{Address, Be16, Be32, Be64, Ip4, Ip6, Mac};
 pub use counter::{COUNTER_SLOTS, Counter, Disposition, Hook, Reason, counter_slot};
 pub use endpoint::Endpoint;
-pub use flow::{Flow, FlowKey, Translation, Via};
+pub use flow::{Flow, FlowKey, Via, tick};
+pub use nic::Nic;
+pub use peer::Peer;
 pub use service::{Service, ServiceKey, SocketKey, SocketPeer};
+pub use translation::Translation;
 
 /// Version of the whole set of map layouts; part of the pin path, so two versions never meet in one map.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;
 
 /// Symbol names of the maps, as the object file, the pin directory and the typed handles all use them.
 ///
@@ -41,21 +47,39 @@ pub mod map {
     pub const FLOWS4: &str = "FLOWS4";
     /// Decided IPv6 flows by exact 5-tuple.
     pub const FLOWS6: &str = "FLOWS6";
+    /// The same of IPv4 while only one side has spoken.
+    pub const FLOWS_NEW4: &str = "FLOWS_NEW4";
+    /// The same of IPv6.
+    pub const FLOWS_NEW6: &str = "FLOWS_NEW6";
+    /// The node's NICs by interface.
+    pub const NICS: &str = "NICS";
     /// The node's own IPv4 addresses.
     pub const NODE4: &str = "NODE4";
     /// The node's own IPv6 addresses.
     pub const NODE6: &str = "NODE6";
+    /// IPv4 prefixes that are not just the outside world.
+    pub const PEERS4: &str = "PEERS4";
+    /// IPv6 prefixes that are not just the outside world.
+    pub const PEERS6: &str = "PEERS6";
     /// IPv4 services by address, port and protocol.
     pub const SERVICES4: &str = "SERVICES4";
     /// IPv6 services by address, port and protocol.
     pub const SERVICES6: &str = "SERVICES6";
+    /// IPv4 prefixes that a pod may send from besides its addresses, by interface.
+    pub const SOURCES4: &str = "SOURCES4";
+    /// IPv6 prefixes that a pod may send from besides its addresses, by interface.
+    pub const SOURCES6: &str = "SOURCES6";
     /// What sockets that talk to an IPv4 backend believe to talk to.
     pub const SOCK_REV4: &str = "SOCK_REV4";
     /// What sockets that talk to an IPv6 backend believe to talk to.
     pub const SOCK_REV6: &str = "SOCK_REV6";
+    /// Programs that packets go on to, by [`crate::Tail`].
+    pub const TAILS: &str = "TAILS";
     /// Every map of this layout.
-    pub const ALL: [&str; 11] =
-        [COUNTERS, ENDPOINTS4, ENDPOINTS6, FLOWS4, FLOWS6, NODE4, NODE6, SERVICES4, SERVICES6, SOCK_REV4, SOCK_REV6];
+    pub const ALL: &[&str] = &[
+        COUNTERS, ENDPOINTS4, ENDPOINTS6, FLOWS4, FLOWS6, FLOWS_NEW4, FLOWS_NEW6, NICS, NODE4, NODE6, PEERS4, PEERS6,
+        SERVICES4, SERVICES6, SOCK_REV4, SOCK_REV6, SOURCES4, SOURCES6, TAILS,
+    ];
 }
 
 /// Symbol names of the programs.
@@ -72,6 +96,36 @@ pub mod program {
     pub const RECVMSG: [&str; 2] = ["recvmsg4", "recvmsg6"];
     /// Sockets that ask whom they are connected to.
     pub const GETPEERNAME: [&str; 2] = ["getpeername4", "getpeername6"];
-    /// Every tc program of the object.
+    /// Every tc program that is attached.
     pub const TC: [&str; 2] = [FROM_POD, FROM_NET];
+}
+
+/// Programs that packets go on to, by their number in [`map::TAILS`].
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// What the fast path of [`program::FROM_POD`] leaves of IPv4.
+    FromPod4,
+    /// The same of IPv6.
+    FromPod6,
+    /// What the fast path of [`program::FROM_NET`] leaves of IPv4.
+    FromNet4,
+    /// The same of IPv6.
+    FromNet6,
+}
+
+impl Tail {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::FromPod4, Self::FromPod6, Self::FromNet4, Self::FromNet6];
+
+    /// The symbol name of the program.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FromPod4 => "from_pod4",
+            Self::FromPod6 => "from_pod6",
+            Self::FromNet4 => "from_net4",
+            Self::FromNet6 => "from_net6",
+        }
+    }
 }

@@ -235,6 +235,19 @@ pub struct Sctp {
     pub checksum: Be32,
 }
 
+/// What every chunk of an SCTP packet begins with.
+#[cfg_attr(target_arch = "bpf", repr(C))]
+#[cfg_attr(not(target_arch = "bpf"), repr(C, packed))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SctpChunk {
+    /// Type of the chunk.
+    pub chunk_type: u8,
+    /// By type.
+    pub flags: u8,
+    /// Bytes of the chunk, this header included.
+    pub len: Be16,
+}
+
 /// ICMP and `ICMPv6`, as far as all their messages agree, with the fields of an echo.
 #[cfg_attr(target_arch = "bpf", repr(C))]
 #[cfg_attr(not(target_arch = "bpf"), repr(C, packed))]

@@ -15,12 +15,14 @@
 #![expect(clippy::inline_always, reason = "BPF functions cannot return the aggregates that these do")]
 
 mod checksum;
+pub mod control;
 pub mod headers;
 mod link;
 mod malformed;
 mod network;
 mod packet;
 pub mod sctp;
+pub mod tracking;
 #[cfg_attr(target_arch = "bpf", expect(unsafe_code, reason = "inline assembly, which only BPF has"))]
 mod verifier;
 #[expect(unsafe_code, reason = "the one place that turns bytes into headers")]

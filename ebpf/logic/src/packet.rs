@@ -3,8 +3,8 @@
 use caracal_abi::{Be16, FlowKey};
 
 use crate::{
-    Bytes, Family, Fragment, Malformed, Network, Wire,
-    headers::{Icmp, Nothing, Ports, Sctp, Tcp, Udp},
+    Bytes, Family, Fragment, Malformed, Network, Wire, control,
+    headers::{Icmp, Nothing, Ports, Sctp, SctpChunk, Tcp, Udp},
     wire::read,
 };
 
@@ -70,8 +70,8 @@ pub struct Packet<A> {
     pub ttl: u8,
     /// What it is.
     pub kind: Kind,
-    /// As in the header, FIN lowest; zero for anything but TCP.
-    pub tcp_flags: u8,
+    /// The flags of TCP, or those that an SCTP packet would have in its place ([`control`](crate::control)); else zero.
+    pub control: u8,
     /// Which part of its datagram it is. The first part has ports and a kind like a whole datagram, and `more` set.
     pub fragment: Fragment,
 }
@@ -127,7 +127,7 @@ impl<A: Copy> Packet<A> {
             l3_len: network.l3_len,
             ttl: network.ttl,
             kind: if network.fragment.offset == 0 { Kind::Other } else { Kind::Fragment },
-            tcp_flags: 0,
+            control: 0,
             fragment: network.fragment,
         }
     }
@@ -161,7 +161,7 @@ impl<A: Copy> Packet<A> {
                 }
                 room.reaches(self.l4 + tcp.header_len())?;
                 self.set(Kind::Tcp, tcp.ports);
-                self.tcp_flags = tcp.flags;
+                self.control = tcp.flags;
             }
             UDP => {
                 room.holds::<Udp>(self.l4)?;
@@ -175,6 +175,10 @@ impl<A: Copy> Packet<A> {
                 room.holds::<Sctp>(self.l4)?;
                 let sctp = read!(Sctp, bytes, self.l4);
                 self.set(Kind::Sctp, sctp.ports);
+                let chunk = self.l4 + size_of::<Sctp>();
+                if room.holds::<SctpChunk>(chunk).is_ok() {
+                    self.control = control::of_chunk(read!(SctpChunk, bytes, chunk).chunk_type);
+                }
             }
             protocol if protocol == F::ICMP => self.read_icmp::<F, B>(bytes, room)?,
             _ => {

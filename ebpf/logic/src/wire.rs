@@ -1,7 +1,7 @@
 //! From bytes to headers.
 
 use crate::headers::{
-    Arp, Ethernet, Icmp, Ipv4, Ipv6, Ipv6Extension, Ipv6Fragment, Nothing, Ports, Sctp, Tcp, Udp, VlanTag,
+    Arp, Ethernet, Icmp, Ipv4, Ipv6, Ipv6Extension, Ipv6Fragment, Nothing, Ports, Sctp, SctpChunk, Tcp, Udp, VlanTag,
 };
 
 /// A header as it lies in the packet.
@@ -64,6 +64,7 @@ wire! {
     Tcp: 20,
     Udp: 8,
     Sctp: 12,
+    SctpChunk: 4,
     Icmp: 8,
     Nothing: 0,
 }

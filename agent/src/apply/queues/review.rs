@@ -40,12 +40,12 @@ pub(super) fn revision<A: Copy>(protocol: u8, flow: &Flow<A>, pods: &BTreeMap<u3
     let better = match via {
         Via::Host => {
             // Its reply is judged by the flags of today.
-            let awaits_reply = flow.state == Flow::<A>::AWAITS_REPLY;
+            let awaits_reply = flow.has(Flow::<A>::AWAITS_REPLY);
             let is_free = [sender, receiver].into_iter().flatten().any(|pod| pod.has_lost(Endpoint::BY_HOST));
             return if is_free && !awaits_reply { Revision::Remove } else { Revision::Keep };
         }
         Via::Peer | Via::Egress => way(protocol, flow, via, sender, receiver),
-        Via::Neighbour => via,
+        Via::Neighbour | Via::Discard | Via::Reset => via,
     };
     if better == via { Revision::Keep } else { Revision::Replace(Flow { via: better as u8, ..*flow }) }
 }
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(via(UDP, flow(POD, OTHER, Via::Host), &pod(BOTH, 0)), None);
         assert_eq!(via(UDP, flow(OTHER, POD, Via::Host), &pod(BOTH, Endpoint::QUEUED)), None);
         assert_eq!(via(UDP, flow(POD, OTHER, Via::Host), &pod(Endpoint::QUEUED, 0)), Some(Via::Host));
-        let asked = Flow { state: Flow::<Ip4>::AWAITS_REPLY, ..flow(POD, OTHER, Via::Host) };
+        let asked = Flow { flags: Flow::<Ip4>::AWAITS_REPLY, ..flow(POD, OTHER, Via::Host) };
         assert_eq!(via(UDP, asked, &pod(BOTH, 0)), Some(Via::Host), "the reply decides");
     }
 }

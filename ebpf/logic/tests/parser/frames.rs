@@ -220,7 +220,7 @@ impl Frame {
         };
         // An IPv6 header alone says the same as one before more than it has a number for.
         let empty = matches!(self.ip, Ip::V6 { .. }) && datagram.len() == 40;
-        let (kind, sport, dport, tcp_flags) = match (&self.transport, &self.ip) {
+        let (kind, sport, dport, control) = match (&self.transport, &self.ip) {
             _ if fragment.offset != 0 => (Kind::Fragment, 0, 0, 0),
             (Transport::Tcp { sport, dport, flags, .. }, _) => (Kind::Tcp, *sport, *dport, *flags),
             (Transport::Udp { sport, dport }, _) => (Kind::Udp, *sport, *dport, 0),
@@ -246,7 +246,7 @@ impl Frame {
             l4: self.l3() + headers,
             l3_len: if empty { 0 } else { u32::try_from(datagram.len()).unwrap() },
             ttl: self.ttl,
-            tcp_flags,
+            control,
             fragment,
         }
     }

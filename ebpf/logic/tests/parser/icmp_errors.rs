@@ -37,7 +37,7 @@ fn eight_bytes_of_transport_are_enough() {
             let inner = inner_of(&error_about(&original.datagram(), headers + 8, ip.clone()).bytes()).unwrap();
             let expected = original.expected();
             let l3 = inner.l3;
-            assert_eq!(inner, Read { l3, l4: l3 + headers, tcp_flags: 0, ..expected });
+            assert_eq!(inner, Read { l3, l4: l3 + headers, control: 0, ..expected });
         }
     }
 }

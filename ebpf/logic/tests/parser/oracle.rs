@@ -100,10 +100,10 @@ fn agrees_transport(payload: &[u8], icmp: IpNumber, read: &Read) {
         let tcp = TcpHeaderSlice::from_slice(payload).ok();
         // The data offset may point past what was captured: then there are only the fixed fields to compare.
         let fixed = payload.first_chunk::<20>().expect("room for a TCP header");
-        assert_eq!((read.kind, ports, read.tcp_flags), (Kind::Tcp, ports_at(payload), fixed[13]));
+        assert_eq!((read.kind, ports, read.control), (Kind::Tcp, ports_at(payload), fixed[13]));
         if let Some(tcp) = tcp {
             assert_eq!(ports, (tcp.source_port(), tcp.destination_port()));
-            assert_eq!((read.tcp_flags & 2 != 0, read.tcp_flags & 16 != 0), (tcp.syn(), tcp.ack()));
+            assert_eq!((read.control & 2 != 0, read.control & 16 != 0), (tcp.syn(), tcp.ack()));
         }
     } else if protocol == ip_number::UDP {
         let udp = UdpHeaderSlice::from_slice(payload).expect("room for a UDP header");
@@ -115,7 +115,7 @@ fn agrees_transport(payload: &[u8], icmp: IpNumber, read: &Read) {
     } else {
         assert_eq!((read.kind, ports), (Kind::Other, (0, 0)));
     }
-    assert!(read.kind == Kind::Tcp || read.tcp_flags == 0);
+    assert!(read.kind == Kind::Tcp || read.control == 0);
 }
 
 fn agrees_icmp(payload: &[u8], read: &Read) {

@@ -18,13 +18,13 @@ pub struct Read {
     pub l4: usize,
     pub l3_len: u32,
     pub ttl: u8,
-    pub tcp_flags: u8,
+    pub control: u8,
     pub fragment: Fragment,
 }
 
 impl<A: Address + Into<IpAddr>> From<Packet<A>> for Read {
     fn from(packet: Packet<A>) -> Self {
-        let Packet { key, l3, l4, l3_len, ttl, kind, tcp_flags, fragment } = packet;
+        let Packet { key, l3, l4, l3_len, ttl, kind, control, fragment } = packet;
         Self {
             src: key.src.into(),
             dst: key.dst.into(),
@@ -36,7 +36,7 @@ impl<A: Address + Into<IpAddr>> From<Packet<A>> for Read {
             l4,
             l3_len,
             ttl,
-            tcp_flags,
+            control,
             fragment,
         }
     }

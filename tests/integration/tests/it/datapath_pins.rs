@@ -103,8 +103,8 @@ fn an_endpoint_is_removed_only_by_its_interface_and_takes_its_flows_along() {
         let keys: Vec<_> = (1..=3000).map(|port| key(addr, other, port)).collect();
         let entries: Vec<_> =
             keys.iter().flat_map(|k| [(*k, Flow::default()), (k.reverse(), Flow::default())]).collect();
-        flows.set_all(&entries).unwrap();
-        flows.set(&kept, &Flow::default()).unwrap();
+        flows.main.set_all(&entries).unwrap();
+        flows.new.set(&kept, &Flow::default()).unwrap();
 
         pinned.remove_endpoint(addr.into(), 8).unwrap();
         assert_eq!(pinned.endpoints().unwrap().len(), 1, "interface 8 does not own it");

@@ -138,10 +138,10 @@ fn the_established_flow_of_another_pod_is_no_way_in() {
 fn give_to(plane: &Plane, in_ifindex: u32) {
     let (mut v4, mut v6) = (plane.pinned().flows4().unwrap(), plane.pinned().flows6().unwrap());
     for (key, flow) in v4.entries().unwrap() {
-        v4.set(&key, &Flow { in_ifindex, ..flow }).unwrap();
+        v4.new.set(&key, &Flow { in_ifindex, ..flow }).unwrap();
     }
     for (key, flow) in v6.entries().unwrap() {
-        v6.set(&key, &Flow { in_ifindex, ..flow }).unwrap();
+        v6.new.set(&key, &Flow { in_ifindex, ..flow }).unwrap();
     }
 }
 

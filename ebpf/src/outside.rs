@@ -1,0 +1,114 @@
+//! From a pod to somebody who is no pod of this node: by the host's routes, under the pod's own address or the node's.
+//!
+//! Masquerading lends a port of the node's to the pod for one remote address and port. The lease is the entry that awaits the
+//! answers: as long as it is there, nobody else gets that port.
+
+use aya_ebpf::{bindings::TC_ACT_UNSPEC, helpers::bpf_get_prandom_u32};
+use caracal_abi::{Address as _, Be16, Endpoint, Flow, FlowKey, Hook, Peer, Reason, Translation, Via};
+use caracal_logic::{Kind, Packet};
+
+use crate::{
+    count::{count, drop},
+    draft::{begin, draft, towards},
+    family::KernelFamily,
+    forward,
+    maps::{self, Draft, MASQUERADE, MASQUERADE_PORTS},
+    route,
+    skb::Skb,
+    table::{self, Place},
+};
+
+/// How many ports are tried until one is free.
+const ATTEMPTS: u32 = 32;
+
+/// Sends the first packet of a flow, and stores both directions.
+#[inline(always)]
+pub fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>, pod: &Endpoint, place: u32) -> i32 {
+    let skb = &skb;
+    let key = &packet.key;
+    let is_nobodys = key.dst.is_multicast() || key.dst.is_link_local() || key.dst.is_loopback();
+    if is_nobodys || !packet.kind.has_flow() || packet.ttl <= 1 || F::is_node(&key.dst) {
+        return to_host(skb, if packet.ttl <= 1 { Reason::TtlExpired } else { Reason::ToHost });
+    }
+    let Some(draft) = draft::<F>() else { return to_host(skb, Reason::ToHost) };
+    begin(&mut draft.forth, skb.ifindex(), skb.len());
+    draft.forth.flags = Flow::<F::Addr>::ROUTED;
+    route::find::<F>(*skb, key, &mut draft.forth);
+    match draft.forth.via() {
+        Some(Via::Egress | Via::Neighbour) => {}
+        Some(Via::Discard) => return drop(skb, Hook::FromPod, Reason::NoRoute),
+        _ => return to_host(skb, Reason::ToHost),
+    }
+    begin(&mut draft.back, draft.forth.out_ifindex, 0);
+    towards(&mut draft.back, pod);
+    draft.back.flags = Flow::<F::Addr>::FROM_NET;
+    count(skb, Hook::FromPod, Reason::NewFlow);
+    if MASQUERADE.load() != 0 && F::peer(&key.dst).is_none_or(|peer| peer.flags & Peer::INSIDE == 0) {
+        if let Err(reason) = masquerade::<F>(packet, draft) {
+            return drop(skb, Hook::FromPod, reason);
+        }
+        if let Some(faster) = table::store_claimed::<F>(skb, packet, Hook::FromPod, draft) {
+            return forward::send::<F>(skb, packet, faster);
+        }
+    } else {
+        draft.answer = key.reverse();
+        let place = if place == Place::Main as u32 { Place::Main } else { Place::New };
+        table::store::<F>(skb, packet, Hook::FromPod, draft, place);
+    }
+    forward::send::<F>(skb, packet, &draft.forth)
+}
+
+#[inline(always)]
+fn to_host(skb: &Skb<'_>, reason: Reason) -> i32 {
+    count(skb, Hook::FromPod, reason);
+    TC_ACT_UNSPEC
+}
+
+/// Finds the node's address and port that the flow gets, and writes both keys' translation.
+#[inline(always)]
+fn masquerade<F: KernelFamily>(packet: &Packet<F::Addr>, draft: &mut Draft<F::Addr>) -> Result<(), Reason> {
+    let key = &packet.key;
+    // SAFETY: copied out at once; a torn read needs the entry to be rewritten at that very moment.
+    let nic = unsafe { maps::NICS.get(&draft.forth.out_ifindex) }.ok_or(Reason::NoSource)?;
+    let source = F::source(nic);
+    if source.is_unspecified() {
+        return Err(Reason::NoSource);
+    }
+    draft.question = FlowKey::new(source, key.dst, key.sport, key.dport, key.protocol);
+    draft.back.flags |= Flow::<F::Addr>::TRANSLATED;
+    lease::<F>(packet, draft)?;
+    draft.forth.flags |= Flow::<F::Addr>::TRANSLATED | Flow::<F::Addr>::MASQUERADED;
+    draft.forth.translation = Translation::new(key, &draft.question);
+    Ok(())
+}
+
+/// Finds a port that nobody else has towards this remote address and port: the sender's own, if it is one of those to be
+/// lent.
+#[inline(always)]
+fn lease<F: KernelFamily>(packet: &Packet<F::Addr>, draft: &mut Draft<F::Addr>) -> Result<(), Reason> {
+    let key = &packet.key;
+    let is_echo = packet.kind == Kind::Echo;
+    let [first, count] = MASQUERADE_PORTS.load();
+    let (first, count) = (u32::from(first), u32::from(count).max(1));
+    let own = u32::from(key.sport.get()).wrapping_sub(first);
+    // SAFETY: takes nothing, returns a number.
+    let random = || unsafe { bpf_get_prandom_u32() };
+    let start = if own < count { own } else { random() };
+    // All of a small range, and a large one evenly.
+    let stride = (count / ATTEMPTS).max(1);
+    for attempt in 0..ATTEMPTS {
+        if packet.kind.has_ports() || is_echo {
+            let port = first + start.wrapping_add(attempt * stride) % count;
+            draft.question.sport = Be16::new(port as u16);
+            if is_echo {
+                draft.question.dport = draft.question.sport;
+            }
+        } else if attempt > 0 {
+            break;
+        }
+        if table::claim::<F>(key, draft) {
+            return Ok(());
+        }
+    }
+    Err(Reason::NoPort)
+}

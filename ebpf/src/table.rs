@@ -1,0 +1,210 @@
+//! The flow table: a hash from which nobody is thrown out, and a small LRU beside it for flows that one side alone wants.
+//!
+//! A flood of first packets makes room for itself in the LRU and nowhere else. A flow moves over when a packet shows that
+//! both sides want it ([`tracking::confirms`]). Most packets are of flows that have: they look once, and never come here.
+
+use aya_ebpf::bindings::TC_ACT_UNSPEC;
+use caracal_abi::{Flow, FlowKey, Hook, Reason, Translation, Via};
+use caracal_logic::{
+    Packet,
+    control::opens,
+    tracking::{self, State},
+};
+
+use crate::{beside, count::count, family::KernelFamily, forward, maps::Draft, route, skb::Skb};
+
+/// In which of the two a flow is stored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    New,
+    Main,
+}
+
+/// What is known of the flow that a packet belongs to, which the fast path has not dealt with.
+pub enum Found {
+    /// Done.
+    Sent(i32),
+    /// Nothing that counts: it is to be decided, and stored there.
+    Undecided(Place),
+}
+
+/// A flow in either table.
+///
+/// The reference is into memory that stays valid; another CPU writing the same counters costs a count at worst.
+#[inline(always)]
+fn find<F: KernelFamily>(key: &FlowKey<F::Addr>) -> Option<(&'static mut Flow<F::Addr>, Place)> {
+    if let Some(flow) = F::flows().get_ptr_mut(key) {
+        // SAFETY: as above.
+        return Some((unsafe { &mut *flow }, Place::Main));
+    }
+    let flow = F::new_flows().get_ptr_mut(key)?;
+    // SAFETY: as above.
+    Some((unsafe { &mut *flow }, Place::New))
+}
+
+/// Looks the packet's flow up in both tables, and sends the packet if the flow is decided and this packet does not reopen it.
+#[inline(always)]
+pub fn follow<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Hook) -> Found {
+    let Some((flow, place)) = find::<F>(&packet.key) else { return Found::Undecided(Place::New) };
+    if flow.in_ifindex != skb.ifindex() && !comes_another_way::<F>(skb, packet, flow) {
+        return Found::Undecided(place);
+    }
+    if beside::reopens(packet, flow) {
+        if opens(packet.control) {
+            forget::<F>(&packet.key, flow);
+        }
+        return Found::Undecided(Place::New);
+    }
+    if flow.via == Via::Host as u8 && flow.flags & Flow::<F::Addr>::ROUTED == 0 {
+        let _ = forward::account(skb, flow);
+        return Found::Sent(TC_ACT_UNSPEC);
+    }
+    let answer = flow.answer(&packet.key);
+    // Half of it was thrown out: the other half is decided again with it.
+    let Some((other, _)) = find::<F>(&answer) else { return Found::Undecided(place) };
+    if tracking::reuses(packet.control, State::of(flow, other)) {
+        if flow.flags & Flow::<F::Addr>::TRANSLATED != 0 {
+            forget::<F>(&packet.key, flow);
+            return Found::Undecided(Place::New);
+        }
+        return Found::Undecided(place);
+    }
+    flow.seen = tracking::seen_after(flow.seen, packet.control);
+    let mut flow = flow;
+    if place == Place::New && tracking::confirms(packet.control, other) {
+        match promote::<F>(&packet.key, flow, &answer, other) {
+            Some(promoted) => flow = promoted,
+            None => count(skb, hook, Reason::FlowTableFull),
+        }
+    }
+    Found::Sent(forward::go::<F>(skb, packet, flow))
+}
+
+/// Moves both directions over; `None`, and nothing done, if there is no room.
+#[inline(always)]
+fn promote<F: KernelFamily>(
+    key: &FlowKey<F::Addr>,
+    flow: &mut Flow<F::Addr>,
+    answer: &FlowKey<F::Addr>,
+    other: &mut Flow<F::Addr>,
+) -> Option<&'static mut Flow<F::Addr>> {
+    flow.flags &= !Flow::<F::Addr>::AWAITS_REPLY;
+    other.flags &= !Flow::<F::Addr>::AWAITS_REPLY;
+    F::flows().insert(key, flow, 0).ok()?;
+    if F::flows().insert(answer, other, 0).is_err() {
+        let _ = F::flows().remove(key);
+        return None;
+    }
+    // Not before: at no moment are they nowhere.
+    let _ = F::new_flows().remove(key);
+    let _ = F::new_flows().remove(answer);
+    // SAFETY: as in `find`.
+    F::flows().get_ptr_mut(key).map(|flow| unsafe { &mut *flow })
+}
+
+/// Stores both directions of a flow. The way back first: who gets an answer has a way for it. The last writer wins: two CPUs
+/// with two first packets write the same.
+#[inline(always)]
+pub fn store<F: KernelFamily>(
+    skb: &Skb<'_>,
+    packet: &Packet<F::Addr>,
+    hook: Hook,
+    draft: &mut Draft<F::Addr>,
+    place: Place,
+) {
+    draft.forth.seen = packet.control;
+    let Draft { answer, forth, back, .. } = draft;
+    let stored = match place {
+        Place::Main => F::flows().insert(answer, back, 0).and(F::flows().insert(&packet.key, forth, 0)),
+        Place::New => F::new_flows().insert(answer, back, 0).and(F::new_flows().insert(&packet.key, forth, 0)),
+    };
+    if stored.is_err() {
+        count(skb, hook, Reason::FlowTableFull);
+    }
+}
+
+/// Forgets both directions, wherever they are.
+#[inline(always)]
+pub fn forget<F: KernelFamily>(key: &FlowKey<F::Addr>, flow: &Flow<F::Addr>) {
+    let answer = flow.answer(key);
+    for key in [key, &answer] {
+        if F::flows().remove(key).is_err() {
+            let _ = F::new_flows().remove(key);
+        }
+    }
+}
+
+/// Whether a packet that came by another NIC than those before it is believed. The routes may have changed, or the way there
+/// and the way back may differ.
+#[inline(always)]
+fn comes_another_way<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &mut Flow<F::Addr>) -> bool {
+    if flow.flags & Flow::<F::Addr>::FROM_NET == 0 || !route::leads_back::<F>(*skb, packet) {
+        return false;
+    }
+    flow.in_ifindex = skb.ifindex();
+    true
+}
+
+/// Takes the place of the answers to the flow of `key`, once translated to `draft.question`, unless somebody else has it: then
+/// nobody else gets it until it is forgotten. Everything else about the way back is drafted already.
+#[inline(always)]
+pub fn claim<F: KernelFamily>(key: &FlowKey<F::Addr>, draft: &mut Draft<F::Addr>) -> bool {
+    const NOBODY_ELSE: u64 = 1;
+
+    let Draft { question, answer, back, .. } = draft;
+    *answer = question.reverse();
+    back.translation = Translation::new(answer, &key.reverse());
+    if let Some((flow, place)) = find::<F>(answer) {
+        if leads_to(flow, key) {
+            // The other half was thrown out, or another CPU is deciding the same.
+            return true;
+        }
+        if place == Place::New || !is_over::<F>(answer, flow) {
+            return false;
+        }
+        forget::<F>(answer, flow);
+    }
+    F::new_flows().insert(answer, back, NOBODY_ELSE).is_ok()
+}
+
+/// Whether these answers are to this very flow.
+#[inline(always)]
+fn leads_to<A: PartialEq>(answers: &Flow<A>, key: &FlowKey<A>) -> bool {
+    let Translation { src, dst, sport, dport, .. } = &answers.translation;
+    answers.flags & Flow::<A>::TRANSLATED != 0
+        && *src == key.dst
+        && *dst == key.src
+        && *sport == key.dport
+        && *dport == key.sport
+}
+
+/// Only connections ever are.
+#[inline(always)]
+fn is_over<F: KernelFamily>(key: &FlowKey<F::Addr>, flow: &Flow<F::Addr>) -> bool {
+    find::<F>(&flow.answer(key)).is_none_or(|(other, _)| State::of(flow, other).is_over())
+}
+
+/// Stores the flow whose answers were claimed. Where another CPU has decided the same flow meanwhile, its word counts: two
+/// ports for one flow would be two flows to the receiver.
+#[inline(always)]
+pub fn store_claimed<F: KernelFamily>(
+    skb: &Skb<'_>,
+    packet: &Packet<F::Addr>,
+    hook: Hook,
+    draft: &mut Draft<F::Addr>,
+) -> Option<&'static mut Flow<F::Addr>> {
+    const NOBODY_ELSE: u64 = 1;
+
+    draft.forth.seen = packet.control;
+    if F::new_flows().insert(&packet.key, &draft.forth, NOBODY_ELSE).is_ok() {
+        return None;
+    }
+    let Some((faster, _)) = find::<F>(&packet.key) else {
+        count(skb, hook, Reason::FlowTableFull);
+        return None;
+    };
+    if faster.answer(&packet.key) != draft.answer {
+        let _ = F::new_flows().remove(&draft.answer);
+    }
+    Some(faster)
+}
