@@ -93,6 +93,9 @@ pub enum Error {
     /// A link could not be given a filter, or be rid of it.
     #[error(transparent)]
     Netlink(#[from] caracal_netlink::Error),
+    /// The kernel's clock could not be read.
+    #[error("cannot read the clock that flows are stamped with: {0}")]
+    Clock(#[source] io::Error),
     /// Something could not be pinned.
     #[error("{}: cannot pin: {}", path.display(), chain(.source))]
     Pin {

@@ -8,7 +8,10 @@ use aya::{
     sys::{BpfHelper, is_helper_supported, is_map_supported, is_program_supported},
 };
 
-use crate::sys::{self, Cursor};
+use crate::{
+    snippet::{EXIT, Snippet, call, mov},
+    sys::{self, Cursor},
+};
 
 /// What it means for a node to lack a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +61,10 @@ impl Features {
             feature("tc programs", Required, "pods are wired by routes alone", program(tc)),
             feature("hash maps", Required, "pods are wired by routes alone", map(MapType::LruHash)),
             feature(
-                "bpf_ktime_get_coarse_ns",
+                "bpf_jiffies64",
                 Required,
                 "pods are wired by routes alone",
-                helper(tc, BpfHelper::BPF_FUNC_ktime_get_coarse_ns),
+                helper(tc, BpfHelper::BPF_FUNC_jiffies64),
             ),
             feature("batch operations on maps", Required, "no other way to list a table of flows", batch()),
             feature("tcx links", Optional, "filters, which another program may replace", Ok(tcx())),
@@ -81,7 +84,7 @@ impl Features {
                 CHECKSUM_IPV6,
                 Optional,
                 "sums of whole packets are corrected by a call of their own",
-                sys::checksum_knows_ipv6().map_err(|e| e.to_string()),
+                checksum_knows_ipv6().map_err(|e| e.to_string()),
             ),
         ])
     }
@@ -142,6 +145,16 @@ fn batch() -> Result<bool, String> {
     let map = HashMap::<MapData, u32, u32>::create(1, 0).map_err(|e| e.to_string())?;
     let (mut key, mut value) = ([0_u32], [0_u32]);
     Ok(sys::lookup_batch(map.map().fd().as_fd(), &mut Cursor::default(), &mut key, &mut value).is_ok())
+}
+
+/// Making the call on an empty packet: an older kernel refuses the flag.
+fn checksum_knows_ipv6() -> std::io::Result<bool> {
+    const L4_CSUM_REPLACE: u64 = 11;
+    const PSEUDO_HEADER: u64 = 1 << 4;
+    const IPV6: u64 = 1 << 7;
+    // The context is in r1 already.
+    let instructions = [mov(2, 16), mov(3, 0), mov(4, 1), mov(5, PSEUDO_HEADER | IPV6), call(L4_CSUM_REPLACE), EXIT];
+    Ok(Snippet::load(&instructions)?.run()? == 0)
 }
 
 /// Asking what is attached to loopback: an older kernel does not know the question.

@@ -9,6 +9,7 @@
 
 pub mod attach;
 mod bpffs;
+mod clock;
 pub mod counters;
 mod error;
 mod features;
@@ -16,12 +17,15 @@ mod flows;
 mod load;
 mod pinned;
 mod root;
+#[expect(unsafe_code, reason = "calls of bpf(2) that aya has no wrapper for")]
+mod snippet;
 #[expect(unsafe_code, reason = "the one place that makes bpf(2) calls aya has no wrapper for")]
 mod sys;
 mod table;
 
 pub use bpffs::mount as mount_bpffs;
 pub use caracal_abi as abi;
+pub use clock::Clock;
 pub use error::Error;
 pub use features::{Feature, Features, Importance};
 pub use flows::Flows;

@@ -9,7 +9,7 @@ use aya::{
 };
 use caracal_abi::{Tail, map, program};
 
-use crate::{Error, Features, Root, attach, bpffs, sys};
+use crate::{Error, Features, Root, attach, bpffs, clock, sys};
 
 /// The object built from `ebpf/` together with this binary.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/caracal.bpf.o"));
@@ -127,6 +127,8 @@ impl Loader {
         loader.override_global("MASQUERADE", &masquerade, true);
         loader.override_global("MASQUERADE_PORTS", &ports, true);
         loader.override_global("REVERSE_PATH", &reverse_path, true);
+        let tick_shift = clock::tick_shift()?;
+        loader.override_global("TICK_SHIFT", &tick_shift, true);
         loader.override_global("CHECKSUM_IPV6", &checksum_ipv6, true);
         for name in map::ALL {
             loader.map_pin_path(name, root.map(name));

@@ -11,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use aya_obj::generated::{bpf_attr, bpf_attr__bindgen_ty_3 as BatchAttr, bpf_cmd, bpf_prog_type};
+use aya_obj::generated::{bpf_attr, bpf_attr__bindgen_ty_3 as BatchAttr, bpf_cmd};
 
 /// Detaches the link pinned at `pin`, now. Removing its last pin would do that too, but some time later.
 pub(crate) fn detach_pinned_link(pin: &Path) -> io::Result<()> {
@@ -42,48 +42,12 @@ pub(crate) fn netns_cookie() -> io::Result<u64> {
     if result == 0 { Ok(cookie) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Whether `bpf_l4_csum_replace` has the flag for addresses of IPv6: the call is made on an empty packet, by a program of
-/// six instructions.
-pub(crate) fn checksum_knows_ipv6() -> io::Result<bool> {
-    /// `dst = constant`, for r0 to r9.
-    const fn mov(dst: u64, constant: u64) -> u64 {
-        0xb7 | dst << 8 | constant << 32
-    }
-    const PSEUDO_HEADER: u64 = 1 << 4;
-    const IPV6: u64 = 1 << 7;
-    const CALL_L4_CSUM_REPLACE: u64 = 0x85 | 11 << 32;
-    const EXIT: u64 = 0x95;
-    // The context is in r1 already.
-    let program =
-        [mov(2, 16), mov(3, 0), mov(4, 1), mov(5, PSEUDO_HEADER | IPV6), CALL_L4_CSUM_REPLACE, EXIT].map(u64::to_le);
-    // SAFETY: all zeroes is a value of this union of integers.
-    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
-    attr.__bindgen_anon_3.prog_type = bpf_prog_type::BPF_PROG_TYPE_SCHED_CLS as u32;
-    attr.__bindgen_anon_3.insns = address(program.as_ptr());
-    attr.__bindgen_anon_3.insn_cnt = 6;
-    attr.__bindgen_anon_3.license = address(c"GPL".as_ptr());
-    // SAFETY: instructions and licence live until the call returns.
-    let fd = unsafe { bpf(bpf_cmd::BPF_PROG_LOAD, &mut attr)? };
-    // SAFETY: the kernel just made it for us.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    let packet = [0_u8; 64];
-    // SAFETY: as above.
-    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
-    attr.test.prog_fd = fd.as_raw_fd().unsigned_abs();
-    attr.test.data_in = address(packet.as_ptr());
-    attr.test.data_size_in = 64;
-    // SAFETY: the packet lives until the call returns.
-    unsafe { bpf(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr)? };
-    // SAFETY: the kernel wrote it.
-    Ok(unsafe { attr.test.retval } == 0)
-}
-
 /// include/uapi/asm-generic/socket.h
 const SO_NETNS_COOKIE: libc::c_int = 71;
 
 /// # Safety
 /// The addresses in `attr` must be valid for what `command` does with them.
-unsafe fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
+pub(crate) unsafe fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i32> {
     // SAFETY: the kernel reads and writes `attr` within the size given; the addresses in it are the caller's promise.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command as libc::c_int, &raw mut *attr, size_of::<bpf_attr>()) };
     // Taken before anything else can change errno.
@@ -163,7 +127,7 @@ fn batch_attr(map: BorrowedFd<'_>, count: usize) -> BatchAttr {
     }
 }
 
-fn address<T>(pointer: *const T) -> u64 {
+pub(crate) fn address<T>(pointer: *const T) -> u64 {
     pointer.expose_provenance() as u64
 }
 

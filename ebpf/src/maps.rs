@@ -145,6 +145,10 @@ pub const REVERSE_LOOSE: u8 = 1;
 /// Those that the host's route leads to by the same NIC.
 pub const REVERSE_STRICT: u8 = 2;
 
+/// How many bits of the kernel's clock are finer than a tick. Frozen like the next.
+#[unsafe(no_mangle)]
+pub static TICK_SHIFT: Global<u8> = Global::new(8);
+
 /// Whether the kernel's `bpf_l4_csum_replace` has `BPF_F_IPV6`. Frozen like the next.
 #[unsafe(no_mangle)]
 pub static CHECKSUM_IPV6: Global<u8> = Global::new(1);

@@ -2,9 +2,8 @@
 
 use std::net::IpAddr;
 
-use caracal_abi::{Flow, FlowKey, Translation, Via, tick};
-use caracal_datapath::Pinned;
-use nix::time::{ClockId, clock_gettime};
+use caracal_abi::{Flow, FlowKey, Translation, Via};
+use caracal_datapath::{Clock, Pinned};
 use serde::Serialize;
 
 use crate::{
@@ -49,16 +48,18 @@ impl Row for Line {
 }
 
 pub fn show(options: &Options, which: &Flows, pinned: &Pinned) -> anyhow::Result<()> {
-    let now_ns = monotonic_ns()?;
-    let v4 = pinned.flows4()?.entries()?.into_iter().map(|(key, flow)| line(&key, &flow, now_ns));
-    let v6 = pinned.flows6()?.entries()?.into_iter().map(|(key, flow)| line(&key, &flow, now_ns));
+    let clock = Clock::open()?;
+    let now = clock.now()?;
+    let idle = |flow: u32| (clock.tick() * Clock::since(now, flow)).as_secs();
+    let v4 = pinned.flows4()?.entries()?.into_iter().map(|(key, flow)| line(&key, &flow, idle(flow.last_seen)));
+    let v6 = pinned.flows6()?.entries()?.into_iter().map(|(key, flow)| line(&key, &flow, idle(flow.last_seen)));
     let wanted = |line: &Line| which.address.is_none_or(|ip| line.source == ip || line.destination == ip);
     let mut lines: Vec<Line> = v4.chain(v6).filter(wanted).collect();
     lines.sort_by_key(|line| (line.source, line.source_port, line.destination, line.destination_port));
     print(&lines, options.output, "no flow has been decided yet")
 }
 
-fn line<A: Copy + Into<IpAddr>>(key: &FlowKey<A>, flow: &Flow<A>, now_ns: u64) -> Line {
+fn line<A: Copy + Into<IpAddr>>(key: &FlowKey<A>, flow: &Flow<A>, idle_s: u64) -> Line {
     Line {
         protocol: protocol(key.protocol),
         source: key.src.into(),
@@ -82,14 +83,8 @@ fn line<A: Copy + Into<IpAddr>>(key: &FlowKey<A>, flow: &Flow<A>, now_ns: u64) -
         },
         packets: flow.packets,
         bytes: flow.bytes,
-        idle_s: idle_s(now_ns, flow.last_seen),
+        idle_s,
     }
-}
-
-/// How long ago a tick ended; the one that is not over yet was just now.
-fn idle_s(now_ns: u64, last_seen: u32) -> u64 {
-    let end_ns = (u64::from(last_seen) + 1) << tick::SHIFT;
-    now_ns.saturating_sub(end_ns) / 1_000_000_000
 }
 
 pub(super) fn protocol(number: u8) -> String {
@@ -109,10 +104,4 @@ pub(super) fn end(ip: IpAddr, port: u16) -> String {
         (IpAddr::V4(ip), port) => format!("{ip}:{port}"),
         (IpAddr::V6(ip), port) => format!("[{ip}]:{port}"),
     }
-}
-
-/// The clock the programs stamp flows with.
-fn monotonic_ns() -> anyhow::Result<u64> {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
-    Ok(u64::try_from(now.tv_sec())? * 1_000_000_000 + u64::try_from(now.tv_nsec())?)
 }

@@ -78,7 +78,7 @@ pub struct Flow<A> {
     pub seen: u8,
     /// [`Flow::TRANSLATED`] and the like.
     pub flags: u16,
-    /// When a packet was last seen, in [`ticks`](crate::tick).
+    /// When a packet was last seen, in ticks: jiffies, without so many of the lowest bits that one is a second or little more.
     pub last_seen: u32,
     /// Longer packets, Ethernet header included, do not fit the way out.
     pub max_len: u32,
@@ -136,20 +136,6 @@ impl<A: Copy> Flow<A> {
         } else {
             key.reverse()
         }
-    }
-}
-
-/// The clock that flows are stamped with: `CLOCK_MONOTONIC` in units of little more than a second.
-pub mod tick {
-    /// Nanoseconds in a tick, as a power of two.
-    pub const SHIFT: u32 = 30;
-
-    /// The tick of a moment.
-    #[inline(always)]
-    #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "a machine that is up for 146 years")]
-    pub const fn of_ns(ns: u64) -> u32 {
-        (ns >> SHIFT) as u32
     }
 }
 

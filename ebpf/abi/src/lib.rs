@@ -24,7 +24,7 @@ mod user;
 pub use addr::{Address, Be16, Be32, Be64, Ip4, Ip6, Mac};
 pub use counter::{COUNTER_SLOTS, Counter, Disposition, Hook, Reason, counter_slot};
 pub use endpoint::Endpoint;
-pub use flow::{Flow, FlowKey, Via, tick};
+pub use flow::{Flow, FlowKey, Via};
 pub use nic::Nic;
 pub use peer::Peer;
 pub use service::{Service, ServiceKey, SocketKey, SocketPeer};
