@@ -65,10 +65,23 @@ pub fn go<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &mut F
     if skb.len() > flow.max_len && !fits(skb, packet, flow.max_len) {
         return TC_ACT_UNSPEC;
     }
-    if is_first && flow.via == Via::Egress as u8 {
-        return by_neighbour::<F>(skb, packet, flow);
+    if flow.flags & Flow::<F::Addr>::TRANSLATED != 0 && translate_all::<F>(skb, packet, flow).is_none() {
+        return TC_ACT_SHOT;
     }
-    send::<F>(skb, packet, flow)
+    if is_first && flow.via == Via::Egress as u8 {
+        return by_neighbour::<F>(skb, packet.l3, flow);
+    }
+    send_translated::<F>(skb, packet.l3, flow)
+}
+
+/// A packet that is no part of a flow but related to it, and translated already, goes where the flow leads.
+#[inline(always)]
+pub fn go_related<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &mut Flow<F::Addr>) -> i32 {
+    if flow.last_seen != now() && flow.flags & Flow::<F::Addr>::ROUTED != 0 {
+        flow.last_seen = now();
+        route::find::<F>(*skb, &packet.key, flow);
+    }
+    send_translated::<F>(skb, packet.l3, flow)
 }
 
 /// Whether a packet that is longer than what the way out takes in one piece is several pieces.
@@ -81,31 +94,35 @@ fn fits<A>(skb: &Skb<'_>, packet: &Packet<A>, max_len: u32) -> bool {
 /// Sends a packet where its flow leads.
 #[inline(always)]
 pub fn send<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &Flow<F::Addr>) -> i32 {
+    if flow.flags & Flow::<F::Addr>::TRANSLATED != 0 && translate_all::<F>(skb, packet, flow).is_none() {
+        return TC_ACT_SHOT;
+    }
+    send_translated::<F>(skb, packet.l3, flow)
+}
+
+/// [`translate`], and SCTP's ports, whose checksum is a call.
+#[inline(always)]
+fn translate_all<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &Flow<F::Addr>) -> Option<()> {
+    translate::<F>(skb, packet, &flow.translation)?;
+    if packet.kind == Kind::Sctp { sctp_ports(skb, packet, &flow.translation) } else { Some(()) }
+}
+
+/// The rest of sending: ages the packet and lets it go.
+#[inline(always)]
+fn send_translated<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow<F::Addr>) -> i32 {
     match flow.via() {
-        Some(Via::Peer | Via::Egress) => {
-            if flow.flags & Flow::<F::Addr>::TRANSLATED != 0
-                && packet.kind == Kind::Sctp
-                && sctp_ports(skb, packet, &flow.translation).is_none()
-            {
-                return TC_ACT_SHOT;
-            }
-            redirect::<F>(skb, packet, flow)
-        }
-        Some(Via::Neighbour) => by_neighbour::<F>(skb, packet, flow),
+        Some(Via::Peer | Via::Egress) => redirect::<F>(skb, l3, flow),
+        Some(Via::Neighbour) => by_neighbour::<F>(skb, l3, flow),
         Some(Via::Host) => TC_ACT_UNSPEC,
         Some(Via::Discard | Via::Reset) | None => TC_ACT_SHOT,
     }
 }
 
-/// Translates the packet if its flow says so, ages it, and sends it to known Ethernet addresses. SCTP's ports are the
-/// caller's: its checksum is a call.
+/// Ages the packet and sends it to known Ethernet addresses.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "the kernel's actions are small numbers")]
-pub fn redirect<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &Flow<F::Addr>) -> i32 {
-    if flow.flags & Flow::<F::Addr>::TRANSLATED != 0 && translate::<F>(skb, packet, &flow.translation).is_none() {
-        return TC_ACT_SHOT;
-    }
-    if rewrite::<F>(skb, packet.l3, flow).is_none() {
+pub fn redirect<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow<F::Addr>) -> i32 {
+    if rewrite::<F>(skb, l3, flow).is_none() {
         return TC_ACT_SHOT;
     }
     let peer = flow.via == Via::Peer as u8 && REDIRECT_PEER.load() != 0;
@@ -118,16 +135,11 @@ pub fn redirect<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: 
     }
 }
 
+/// Ages the packet and leaves it to the kernel to find the neighbour.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "the kernel's actions are small numbers")]
-fn by_neighbour<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &Flow<F::Addr>) -> i32 {
-    if flow.flags & Flow::<F::Addr>::TRANSLATED != 0
-        && (translate::<F>(skb, packet, &flow.translation).is_none()
-            || packet.kind == Kind::Sctp && sctp_ports(skb, packet, &flow.translation).is_none())
-    {
-        return TC_ACT_SHOT;
-    }
-    if age::<F>(skb, packet.l3, flow).is_none() {
+fn by_neighbour<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow<F::Addr>) -> i32 {
+    if age::<F>(skb, l3, flow).is_none() {
         return TC_ACT_SHOT;
     }
     // SAFETY: takes an interface index, no parameters and flags; it writes the Ethernet addresses.

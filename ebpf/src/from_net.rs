@@ -13,6 +13,7 @@ use crate::{
     family::KernelFamily,
     forward::send,
     maps::HOST_NAT,
+    related::{self, Related},
     route,
     services::{self, NO_SERVICE},
     skb::Skb,
@@ -36,12 +37,6 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     let skb = &Skb::new(ctx);
     // The host's stack says what is wrong with it.
     let Ok(packet) = pulled::<F>(skb) else { return TC_ACT_UNSPEC };
-    if HOST_NAT.load() != 0 {
-        return match services::first::<F>(*skb, &packet, Hook::FromNet) {
-            NO_SERVICE => TC_ACT_UNSPEC,
-            action => action,
-        };
-    }
     first::<F>(*skb, &packet)
 }
 
@@ -56,7 +51,15 @@ fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
             Found::Undecided(at) => place = at,
         }
     }
+    if packet.kind == Kind::IcmpError
+        && packet.ttl > 1
+        && let Related::Sent(action) = related::follow::<F>(skb, packet, Hook::FromNet)
+    {
+        return action;
+    }
     match F::endpoint(&packet.key.dst) {
+        // The host's netfilter may have translated what this answers.
+        Some(_) if HOST_NAT.load() != 0 => TC_ACT_UNSPEC,
         Some(pod) => to_pod::<F>(skb, packet, &pod, place),
         None => match services::first::<F>(*skb, packet, Hook::FromNet) {
             NO_SERVICE => TC_ACT_UNSPEC,
@@ -78,6 +81,9 @@ fn to_pod<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, pod: &Endpoi
     }
     if !route::leads_back::<F>(*skb, packet) {
         return drop(skb, Hook::FromNet, Reason::ReversePath);
+    }
+    if packet.kind == Kind::IcmpError {
+        return drop(skb, Hook::FromNet, Reason::Unrelated);
     }
     let Some(draft) = draft::<F>() else { return TC_ACT_UNSPEC };
     begin(&mut draft.forth, skb.ifindex(), skb.len());

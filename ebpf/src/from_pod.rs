@@ -19,6 +19,7 @@ use crate::{
     forward::send,
     maps::HOST_NAT,
     outside,
+    related::{self, Related},
     services::{self, NO_SERVICE},
     skb::Skb,
     table::{self, Found, Place},
@@ -70,11 +71,21 @@ fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
             Found::Undecided(at) => place = at,
         }
     }
+    if packet.kind == Kind::IcmpError
+        && packet.ttl > 1
+        && let Related::Sent(action) = related::follow::<F>(skb, packet, Hook::FromPod)
+    {
+        return action;
+    }
     let Some(destination) = F::endpoint(&packet.key.dst) else {
         return outside::<F>(skb, packet, &source, place);
     };
     if packet.ttl <= 1 {
         return finish(skb, Reason::TtlExpired);
+    }
+    // The host may know what it is about.
+    if packet.kind == Kind::IcmpError {
+        return finish(skb, if HOST_NAT.load() == 0 { Reason::Unrelated } else { Reason::ViaHost });
     }
     let Some(draft) = draft::<F>() else { return finish(skb, Reason::ToHost) };
     from_one_to_another(&source, &destination, skb.len(), &mut draft.forth);

@@ -21,6 +21,7 @@ mod from_net;
 mod from_pod;
 mod maps;
 mod outside;
+mod related;
 mod route;
 mod services;
 mod skb;

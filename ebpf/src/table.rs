@@ -42,6 +42,12 @@ fn find<F: KernelFamily>(key: &FlowKey<F::Addr>) -> Option<(&'static mut Flow<F:
     Some((unsafe { &mut *flow }, Place::New))
 }
 
+/// A flow in either table, for what is only related to it.
+#[inline(always)]
+pub fn known<F: KernelFamily>(key: &FlowKey<F::Addr>) -> Option<&'static mut Flow<F::Addr>> {
+    find::<F>(key).map(|(flow, _)| flow)
+}
+
 /// Looks the packet's flow up in both tables, and sends the packet if the flow is decided and this packet does not reopen it.
 #[inline(always)]
 pub fn follow<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Hook) -> Found {

@@ -10,7 +10,7 @@ const TCP_CHECKSUM: usize = core::mem::offset_of!(headers::Tcp, checksum);
 const UDP_CHECKSUM: usize = core::mem::offset_of!(headers::Udp, checksum);
 
 // Flags of bpf_l4_csum_replace.
-const PSEUDO_HEADER: u64 = 1 << 4;
+pub const PSEUDO_HEADER: u64 = 1 << 4;
 /// No checksum stays none, and one that comes out as zero is written the other way that zero has.
 const NONE_IS_ZERO: u64 = 1 << 5;
 

@@ -17,6 +17,7 @@ use crate::{
     forward::{account, redirect},
     maps::TAILS,
     skb::Skb,
+    translate::translate,
 };
 
 /// Where the IP header begins: behind Ethernet's, for packets with VLAN tags are not ours to judge.
@@ -60,7 +61,11 @@ fn established<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Opti
     if flow.via > Via::Egress as u8 || is_sctp || !account(skb, flow) {
         return None;
     }
-    Some(redirect::<F>(skb, packet, flow))
+    let is_translated = flow.flags & Flow::<F::Addr>::TRANSLATED != 0;
+    if is_translated && translate::<F>(skb, packet, &flow.translation).is_none() {
+        return Some(TC_ACT_SHOT);
+    }
+    Some(redirect::<F>(skb, packet.l3, flow))
 }
 
 /// The packet, its headers pulled together if they were split over fragments, which is rare.

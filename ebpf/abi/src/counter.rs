@@ -54,6 +54,10 @@ catalogue! {
         NewFlow = "new_flow";
         /// Forwarded to a pod of this node without a flow entry: a fragment or an ICMP error.
         Stateless = "stateless";
+        /// An ICMP error about a packet of a known flow, sent to the one who sent that packet.
+        Related = "related";
+        /// An ICMP error about a packet of no flow that is known.
+        Unrelated = "unrelated";
         /// To a pod of this node by the host's stack, which may be translating: a flow's first packet, or a reply.
         ViaHost = "via_host";
         /// First packet of a flow to a service: it goes to a pod from now on.
@@ -109,13 +113,14 @@ impl Reason {
     #[must_use]
     pub const fn disposition(self) -> Disposition {
         match self {
-            Self::NewFlow | Self::Stateless | Self::Service => Disposition::Forwarded,
+            Self::NewFlow | Self::Stateless | Self::Service | Self::Related => Disposition::Forwarded,
             Self::ViaHost | Self::ToHost | Self::Neighbour | Self::TtlExpired => Disposition::Host,
             Self::SpoofedAddress
             | Self::SpoofedMac
             | Self::UnknownEtherType
             | Self::Malformed
             | Self::PortClash
+            | Self::Unrelated
             | Self::NoProgram
             | Self::NoRoute
             | Self::ReversePath

@@ -38,6 +38,13 @@ impl<A: Address> Translation<A> {
         }
     }
 
+    /// What two changes do together.
+    #[inline(always)]
+    #[must_use]
+    pub const fn add(one: u16, other: u16) -> u16 {
+        fold(one as u32 + other as u32)
+    }
+
     /// What one port that becomes another does to a checksum.
     #[inline(always)]
     #[must_use]

@@ -1,0 +1,105 @@
+//! ICMP errors: each belongs to the flow of the packet inside it, and goes where that flow's answers go, changed as they are.
+
+use caracal_abi::{Be16, Flow, FlowKey, Hook, Reason, Translation};
+use caracal_logic::{Kind, Packet, headers, inner};
+
+use crate::{count::count, family::KernelFamily, forward::go_related, skb::Skb, table, translate::PSEUDO_HEADER};
+
+/// What there is to do with an error.
+pub enum Related {
+    /// Done.
+    Sent(i32),
+    /// About no flow that is known here.
+    Unknown,
+}
+
+/// Sends an error to the one whose packet it is about.
+#[inline(always)]
+pub fn follow<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Hook) -> Related {
+    let Ok(inner) = inner::<F, _>(skb, packet) else { return Related::Unknown };
+    // The answers to that packet would come the way that the error does.
+    let answer = inner.key.reverse();
+    let Some(flow) = table::known::<F>(&answer) else { return Related::Unknown };
+    let comes_by_a_nic = flow.flags & Flow::<F::Addr>::FROM_NET != 0 && hook as u8 == Hook::FromNet as u8;
+    if flow.in_ifindex != skb.ifindex() && !comes_by_a_nic {
+        return Related::Unknown;
+    }
+    if flow.flags & Flow::<F::Addr>::TRANSLATED != 0 && translate::<F>(skb, packet, &inner, &flow.translation).is_none()
+    {
+        return Related::Unknown;
+    }
+    count(skb, hook, Reason::Related);
+    Related::Sent(go_related::<F>(skb, packet, flow))
+}
+
+/// Gives the error the addresses that the answers to the packet inside get, and that packet those that its sender knows.
+#[inline(always)]
+fn translate<F: KernelFamily>(
+    skb: &Skb<'_>,
+    packet: &Packet<F::Addr>,
+    inner: &Packet<F::Addr>,
+    of_answers: &Translation<F::Addr>,
+) -> Option<()> {
+    let Translation { src, dst, sport, dport, .. } = *of_answers;
+    let content = restore::<F>(skb, inner, &FlowKey::new(dst, src, dport, sport, inner.key.protocol))?;
+    // A router on the way keeps its address; the one whom the packet was for has another to the sender.
+    let from = if packet.key.src == inner.key.dst { src } else { packet.key.src };
+    let (none, protocol) = (Be16::new(0), packet.key.protocol);
+    let outer = Translation::new(
+        &FlowKey::new(packet.key.src, packet.key.dst, none, none, protocol),
+        &FlowKey::new(from, dst, none, none, protocol),
+    );
+    let checksum = packet.l4 + core::mem::offset_of!(headers::Icmp, checksum);
+    F::readdress(skb, packet.l3, &outer)?;
+    if !F::HEADER_HAS_CHECKSUM {
+        F::change_pseudo_header(skb, checksum, outer.address_change, PSEUDO_HEADER)?;
+    }
+    if content == 0 { Some(()) } else { skb.change_l4_checksum(checksum, content, 0) }
+}
+
+/// Gives the packet inside its old addresses and ports; tells what that does to the sum of the error's content.
+#[inline(always)]
+fn restore<F: KernelFamily>(skb: &Skb<'_>, inner: &Packet<F::Addr>, key: &FlowKey<F::Addr>) -> Option<u16> {
+    let change = Translation::new(&inner.key, key);
+    // IPv4's header has a checksum, which changes the other way.
+    F::readdress(skb, inner.l3, &change)?;
+    let mut content = if F::HEADER_HAS_CHECKSUM { 0 } else { change.address_change };
+    let (checksum, covered) = match inner.kind {
+        Kind::Tcp | Kind::Udp | Kind::Sctp => {
+            let ports: *mut headers::Ports = skb.writable(inner.l4)?;
+            // SAFETY: `writable` has checked that both are inside the packet.
+            let ports = unsafe { &mut *ports };
+            ports.src = key.sport;
+            ports.dst = key.dport;
+            content = Translation::<F::Addr>::add(content, change.port_change);
+            let covered = Translation::<F::Addr>::add(change.address_change, change.port_change);
+            match inner.kind {
+                Kind::Tcp => (core::mem::offset_of!(headers::Tcp, checksum), covered),
+                Kind::Udp => (core::mem::offset_of!(headers::Udp, checksum), covered),
+                _ => return Some(content),
+            }
+        }
+        Kind::Echo => {
+            let echo: *mut headers::Icmp = skb.writable(inner.l4)?;
+            // SAFETY: `writable` has checked that the whole header is inside the packet.
+            let echo = unsafe { &mut *echo };
+            let id = Translation::<F::Addr>::change(echo.id, key.sport);
+            echo.id = key.sport;
+            let covered =
+                if F::HEADER_HAS_CHECKSUM { id } else { Translation::<F::Addr>::add(change.address_change, id) };
+            content = Translation::<F::Addr>::add(content, id);
+            (core::mem::offset_of!(headers::Icmp, checksum), covered)
+        }
+        _ => return Some(content),
+    };
+    // Routers need not send more than the first eight bytes: then it is not there, and nobody misses it.
+    let Some(checksum) = skb.writable::<Be16>(inner.l4 + checksum) else { return Some(content) };
+    // SAFETY: `writable` has checked that it is inside the packet.
+    let checksum = unsafe { &mut *checksum };
+    let before = *checksum;
+    if inner.kind == Kind::Udp && before == Be16::new(0) {
+        return Some(content);
+    }
+    *checksum = caracal_logic::checksum_after(before, covered.into());
+    Some(Translation::<F::Addr>::add(content, Translation::<F::Addr>::change(before, *checksum)))
+}
