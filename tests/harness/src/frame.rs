@@ -1,10 +1,37 @@
-//! Building packets from one pod to another.
+//! Building packets: whole ones, from one address to another.
+//!
+//! What is special about a packet beneath its transport (tags, options, fragments) [`crate::shape`] adds afterwards.
+
+mod icmp;
+mod neighbour;
+mod sctp;
 
 use std::net::IpAddr;
 
 use etherparse::{IpHeaders, IpNumber, PacketBuilder, PacketBuilderStep, TcpHeader};
+pub use icmp::{Problem, Quote};
 
 use crate::Pod;
+
+/// TCP's flags, as they lie in its header: `tcp::SYN | tcp::ACK`.
+pub mod tcp {
+    /// No more data.
+    pub const FIN: u8 = 1;
+    /// Opens.
+    pub const SYN: u8 = 2;
+    /// Resets.
+    pub const RST: u8 = 4;
+    /// Not to wait for more.
+    pub const PSH: u8 = 8;
+    /// The acknowledgement counts.
+    pub const ACK: u8 = 16;
+    /// The urgent pointer counts.
+    pub const URG: u8 = 32;
+    /// Congestion was seen.
+    pub const ECE: u8 = 64;
+    /// And was answered.
+    pub const CWR: u8 = 128;
+}
 
 /// A packet to be built: who sends it to whom, and with which lifetime.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +69,12 @@ impl Frame {
         Self { mac: (mac, self.mac.1), ..self }
     }
 
+    /// With another Ethernet destination.
+    #[must_use]
+    pub fn towards(self, mac: [u8; 6]) -> Self {
+        Self { mac: (self.mac.0, mac), ..self }
+    }
+
     /// UDP.
     #[must_use]
     pub fn udp(self, sport: u16, dport: u16, payload: &[u8]) -> Vec<u8> {
@@ -51,41 +84,65 @@ impl Frame {
         packet
     }
 
-    /// An SCTP packet; what its chunks say nobody here asks.
+    /// UDP whose sender did not compute a checksum, which IPv4 allows.
     #[must_use]
-    pub fn sctp(self, sport: u16, dport: u16, chunks: &[u8]) -> Vec<u8> {
-        let mut message = [sport.to_be_bytes(), dport.to_be_bytes()].concat();
-        message.extend([0, 0, 0, 1, 0, 0, 0, 0]);
-        message.extend(chunks);
-        let checksum = crc32c(&message);
-        message[8..12].copy_from_slice(&checksum.to_le_bytes());
-        let mut packet = Vec::new();
-        self.ip_step().write(&mut packet, IpNumber::SCTP, &message).expect("a well-formed packet");
+    pub fn udp_without_checksum(self, sport: u16, dport: u16, payload: &[u8]) -> Vec<u8> {
+        assert!(self.ip.0.is_ipv4(), "in IPv6 the checksum of UDP is not to be left out");
+        let mut packet = self.udp(sport, dport, payload);
+        let checksum = packet.len() - payload.len() - 2;
+        packet[checksum..checksum + 2].fill(0);
+        packet
+    }
+
+    /// TCP with any [`tcp`] flags and data.
+    #[must_use]
+    pub fn tcp(self, sport: u16, dport: u16, flags: u8, payload: &[u8]) -> Vec<u8> {
+        let has = |flag: u8| flags & flag != 0;
+        let mut header = TcpHeader::new(sport, dport, if has(tcp::SYN) { 1 } else { 2 }, 1024);
+        header.acknowledgment_number = if has(tcp::ACK) { 2 } else { 0 };
+        (header.fin, header.syn, header.rst, header.psh) = (has(tcp::FIN), has(tcp::SYN), has(tcp::RST), has(tcp::PSH));
+        (header.ack, header.urg, header.ece, header.cwr) = (has(tcp::ACK), has(tcp::URG), has(tcp::ECE), has(tcp::CWR));
+        let builder = self.ip_step().tcp_header(header);
+        let mut packet = Vec::with_capacity(builder.size(payload.len()));
+        builder.write(&mut packet, payload).expect("a well-formed packet");
         packet
     }
 
     /// The first segment of a TCP connection.
     #[must_use]
     pub fn syn(self, sport: u16, dport: u16) -> Vec<u8> {
-        self.tcp(|ip| ip.tcp(sport, dport, 1, 1024).syn())
+        self.tcp(sport, dport, tcp::SYN, &[])
     }
 
     /// The second.
     #[must_use]
     pub fn syn_ack(self, sport: u16, dport: u16) -> Vec<u8> {
-        self.tcp(|ip| ip.tcp(sport, dport, 1, 1024).syn().ack(2))
+        self.tcp(sport, dport, tcp::SYN | tcp::ACK, &[])
     }
 
     /// Any other.
     #[must_use]
     pub fn ack(self, sport: u16, dport: u16) -> Vec<u8> {
-        self.tcp(|ip| ip.tcp(sport, dport, 2, 1024).ack(2))
+        self.tcp(sport, dport, tcp::ACK, &[])
     }
 
-    fn tcp(self, segment: impl FnOnce(PacketBuilderStep<IpHeaders>) -> PacketBuilderStep<TcpHeader>) -> Vec<u8> {
-        let builder = segment(self.ip_step());
-        let mut packet = Vec::with_capacity(builder.size(0));
-        builder.write(&mut packet, &[]).expect("a well-formed packet");
+    /// The last of one side.
+    #[must_use]
+    pub fn fin(self, sport: u16, dport: u16) -> Vec<u8> {
+        self.tcp(sport, dport, tcp::FIN | tcp::ACK, &[])
+    }
+
+    /// The end of a connection, at once.
+    #[must_use]
+    pub fn rst(self, sport: u16, dport: u16) -> Vec<u8> {
+        self.tcp(sport, dport, tcp::RST | tcp::ACK, &[])
+    }
+
+    /// Any protocol above IP, such as 47 (GRE) or 50 (ESP), with these bytes.
+    #[must_use]
+    pub fn protocol(self, number: u8, payload: &[u8]) -> Vec<u8> {
+        let mut packet = Vec::new();
+        self.ip_step().write(&mut packet, IpNumber(number), payload).expect("a well-formed packet");
         packet
     }
 
@@ -99,14 +156,5 @@ impl Frame {
     }
 }
 
-/// As RFC 9260 has it, bit by bit.
-fn crc32c(message: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
-    for byte in message {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = (crc >> 1) ^ if crc & 1 == 0 { 0 } else { 0x82f6_3b78 };
-        }
-    }
-    !crc
-}
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,12 @@
-//! The real programs, loaded and pinned, with pods that exist only in the maps.
+//! The real programs, loaded and pinned, with a network namespace to run them in.
 
-use std::net::IpAddr;
+mod tables;
 
 use aya::programs::{Program, SchedClassifier, TestRun, TestRunOptions};
-use caracal_abi::{Counter, Endpoint, Flow, FlowKey, Hook, Mac, Reason, program};
-use caracal_datapath::{Features, Loaded, Loader, Pinned, Root, counters};
+use caracal_abi::program;
+use caracal_datapath::{Features, Loaded, Loader, Pinned, Root};
+
+use crate::{Context, Net, Nic, Pod};
 
 /// What a program answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,41 +26,16 @@ pub struct Outcome {
     pub action: Action,
     /// The packet as it left it.
     pub packet: Vec<u8>,
+    /// What is beside it.
+    pub context: Context,
 }
 
-/// A loaded data plane.
+/// A loaded data plane: a node, as far as packets can tell.
 pub struct Plane {
     root: Root,
     loaded: Loaded,
     pinned: Pinned,
-}
-
-/// A pod of the fixture.
-#[derive(Clone, Copy, Debug)]
-pub struct Pod {
-    /// Its address.
-    pub ip: IpAddr,
-    /// Its MAC address.
-    pub mac: [u8; 6],
-    /// The MAC address of its host-side veth.
-    pub gateway: [u8; 6],
-    /// The index of its host-side veth.
-    pub ifindex: u32,
-}
-
-impl Pod {
-    /// A pod whose MAC addresses and address end in its number.
-    #[must_use]
-    pub fn new(ip: &str, number: u8, ifindex: u32) -> Self {
-        let ip = ip.parse().expect("a fixture's address");
-        Self { ip, mac: [2, 0, 0, 0, 1, number], gateway: [2, 0, 0, 0, 2, number], ifindex }
-    }
-
-    /// Its entry in the endpoints map.
-    #[must_use]
-    pub fn endpoint(&self) -> Endpoint {
-        Endpoint { ifindex: self.ifindex, pod_mac: Mac(self.mac), host_mac: Mac(self.gateway), ..Endpoint::default() }
-    }
+    net: Net,
 }
 
 impl Plane {
@@ -71,12 +48,25 @@ impl Plane {
     /// Loads in a special way.
     #[must_use]
     pub fn with(root: &Root, how: &Loader) -> Self {
-        let loaded = how.load(root).expect("the programs load");
-        let pinned = Pinned::open(root).expect("the pins fit").expect("the pins are there");
-        Self { root: root.clone(), loaded, pinned }
+        Self::in_net(root, how, Net::current())
     }
 
-    /// The interface that `BPF_PROG_TEST_RUN` says packets come from: loopback of the namespace.
+    /// One more node, with pins and a network namespace of its own.
+    #[must_use]
+    pub fn node(root: &Root, name: &str) -> Self {
+        let root = Root::new(root.path().with_file_name(name));
+        Self::in_net(&root, &Loader { host_nat: false, ..Loader::new(Features::probe()) }, Net::fresh())
+    }
+
+    /// Loads in a special way, to run packets in this network namespace.
+    #[must_use]
+    pub fn in_net(root: &Root, how: &Loader, net: Net) -> Self {
+        let loaded = how.load(root).expect("the programs load");
+        let pinned = Pinned::open(root).expect("the pins fit").expect("the pins are there");
+        Self { root: root.clone(), loaded, pinned, net }
+    }
+
+    /// The interface that `BPF_PROG_TEST_RUN` says packets come from unless it is told another: loopback.
     pub const IFINDEX: u32 = 1;
 
     /// Where it is pinned.
@@ -91,7 +81,13 @@ impl Plane {
         &self.pinned
     }
 
-    /// A program, for options that [`Plane::from_pod`] does not take.
+    /// Its network namespace.
+    #[must_use]
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// A program, for options that [`Plane::run`] does not take.
     #[must_use]
     pub fn classifier(&self, name: &str) -> &SchedClassifier {
         match self.loaded.program(name) {
@@ -100,27 +96,60 @@ impl Plane {
         }
     }
 
-    /// Makes a pod known.
+    /// Makes a pod known that exists only in the maps.
     pub fn add(&self, pod: &Pod) {
         self.pinned.set_endpoint(pod.ip, &pod.endpoint()).expect("write an endpoint");
+    }
+
+    /// Makes a pod known, with an interface, so that packets can come from there.
+    pub fn wire(&self, pod: &Pod) {
+        self.net.add_pod(pod);
+        self.add(pod);
+    }
+
+    /// Makes the node's NICs, tells it their addresses, and lets it forward.
+    pub fn wire_nics(&self, nics: &[&Nic]) {
+        self.net.forward(true);
+        for nic in nics {
+            self.net.add_nic(nic);
+        }
+        let addresses: Vec<_> = nics.iter().flat_map(|nic| nic.ips()).collect();
+        self.pinned.set_node_addresses(&addresses).expect("write the node's addresses");
     }
 
     /// Runs a packet through `from_pod` as if it came from the interface [`Plane::IFINDEX`].
     #[must_use]
     pub fn from_pod(&self, packet: &[u8]) -> Outcome {
-        self.run(program::FROM_POD, packet)
+        self.run(program::FROM_POD, packet, &Context::default())
     }
 
     /// Runs a packet through `from_net` as if it came from the interface [`Plane::IFINDEX`].
     #[must_use]
     pub fn from_net(&self, packet: &[u8]) -> Outcome {
-        self.run(program::FROM_NET, packet)
+        self.run(program::FROM_NET, packet, &Context::default())
     }
 
-    fn run(&self, name: &str, packet: &[u8]) -> Outcome {
+    /// Runs a packet through a program, with this beside it.
+    #[must_use]
+    pub fn run(&self, name: &str, packet: &[u8], context: &Context) -> Outcome {
         let mut out = vec![0; packet.len() + 256];
-        let options = TestRunOptions { data_in: Some(packet), data_out: Some(&mut out), ..TestRunOptions::default() };
-        let result = self.classifier(name).test_run(options).expect("BPF_PROG_TEST_RUN");
+        let (context_in, mut context_out) = (context.encode(), Context::default().encode());
+        let classifier = self.classifier(name);
+        let result = self.net.inside(|| {
+            classifier.test_run(TestRunOptions {
+                data_in: Some(packet),
+                data_out: Some(&mut out),
+                ctx_in: Some(&context_in),
+                ctx_out: Some(&mut context_out),
+                ..TestRunOptions::default()
+            })
+        });
+        let result = result.unwrap_or_else(|error| {
+            panic!(
+                "BPF_PROG_TEST_RUN of {name} with {} bytes, {context:?} (is the interface there?): {error}",
+                packet.len()
+            )
+        });
         out.truncate(result.data_size_out as usize);
         let action = match i32::from_ne_bytes(result.return_value.to_ne_bytes()) {
             -1 => Action::Host,
@@ -128,33 +157,6 @@ impl Plane {
             7 => Action::Redirect,
             other => panic!("{name} answered {other}, which is none of its answers"),
         };
-        Outcome { action, packet: out }
-    }
-
-    /// Every flow, of both families.
-    #[must_use]
-    pub fn flows(&self) -> Vec<(FlowKey<IpAddr>, Flow<IpAddr>)> {
-        fn both<A: Copy + Into<IpAddr>>((key, flow): (FlowKey<A>, Flow<A>)) -> (FlowKey<IpAddr>, Flow<IpAddr>) {
-            let FlowKey { src, dst, sport, dport, protocol, .. } = key;
-            (FlowKey::new(src.into(), dst.into(), sport, dport, protocol), flow.map(Into::into))
-        }
-        let v4 = self.pinned.flows4().and_then(|table| table.entries()).expect("read the flows").into_iter().map(both);
-        let v6 = self.pinned.flows6().and_then(|table| table.entries()).expect("read the flows").into_iter().map(both);
-        v4.chain(v6).collect()
-    }
-
-    /// A counter of `from_pod`.
-    #[must_use]
-    pub fn count(&self, reason: Reason) -> Counter {
-        let counts = counters::read(&self.root).expect("read the counters");
-        let count = counts.iter().find(|count| count.hook == Hook::FromPod && count.reason == reason);
-        count.expect("every reason has a slot").total
-    }
-
-    /// All counters that are not zero, for a message.
-    #[must_use]
-    pub fn counted(&self) -> Vec<(Reason, u64)> {
-        let counts = counters::read(&self.root).expect("read the counters");
-        counts.iter().filter(|c| c.total.packets > 0).map(|c| (c.reason, c.total.packets)).collect()
+        Outcome { action, packet: out, context: Context::decode(&context_out) }
     }
 }
