@@ -12,7 +12,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 . "$here/ebpf/builder/toolchain.env"
 tools=${CARACAL_TOOLS:-$HOME/.cache/caracal-tools}
 stable=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$here/rust-toolchain.toml")
-packages=(iproute2 util-linux tcpdump nftables bpftool jq containernetworking-plugins)
+packages=(iproute2 ethtool util-linux tcpdump nftables bpftool jq containernetworking-plugins)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 

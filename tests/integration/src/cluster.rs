@@ -1,10 +1,14 @@
 //! Nodes of a lab that run Caracal: conflist, plugin, agent, manifests.
 
-use std::{fmt::Write as _, time::Duration};
+mod builder;
+
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use caracal_lab::{Lab, Node, NodeSpec, Process, Site, bin};
-use serde_json::{Value, json};
+use caracal_lab::{Lab, Machine, Node, Process, Site, bin};
+use serde_json::Value;
+
+pub use self::builder::ClusterBuilder;
 
 const MANIFESTS: &str = "/run/caracal/manifests";
 /// Loading programs on a busy machine takes a moment.
@@ -14,30 +18,25 @@ const AGENT_READY: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Cluster {
     agents: Vec<Process>,
+    agent_args: Vec<String>,
     lab: Lab,
 }
 
 impl Cluster {
     /// Nodes `n1`, `n2`, … with an agent on each.
     pub fn start(name: &str, nodes: usize) -> Result<Self> {
-        let mut cluster = Self::without_agents(name, nodes)?;
-        let agents = cluster.lab.nodes().map(start_agent).collect::<Result<_>>()?;
-        cluster.agents = agents;
-        Ok(cluster)
+        Self::builder(name).nodes(nodes).start()
     }
 
     /// The same, but nothing has loaded the programs.
     pub fn without_agents(name: &str, nodes: usize) -> Result<Self> {
-        let builder = Lab::builder(name).with(|spec| spec.binaries = vec!["caracal".to_owned()]);
-        let builder = (1..=nodes).fold(builder, |builder, n| builder.node(NodeSpec::new(&format!("n{n}"))));
-        let lab = builder.start()?;
-        let manifest = manifest(&lab);
-        for node in lab.nodes() {
-            node.set_conflist(&conflist())?;
-            node.run("mkdir", ["-p", MANIFESTS])?;
-            node.machine().write_file(format!("{MANIFESTS}/nodes.yaml"), &manifest)?;
-        }
-        Ok(Self { agents: Vec::new(), lab })
+        Self::builder(name).nodes(nodes).start_without_agents()
+    }
+
+    /// Describes one that is special in some way.
+    #[must_use]
+    pub fn builder(name: &str) -> ClusterBuilder {
+        ClusterBuilder::new(name)
     }
 
     /// The lab underneath.
@@ -52,16 +51,22 @@ impl Cluster {
         self.lab.node(name)
     }
 
+    /// Somebody outside by its name: on the LAN, without Caracal and without routes to pods.
+    #[must_use]
+    pub fn client(&self, name: &str) -> &Machine {
+        self.lab.client(name)
+    }
+
     /// Ends it, and fails unless nothing is left.
     pub fn end(self) -> Result<()> {
-        let Self { agents, lab } = self;
+        let Self { agents, agent_args: _, lab } = self;
         drop(agents);
         lab.end()
     }
 
     /// Starts an agent on a node, in addition to those there are.
     pub fn add_agent(&mut self, node: &str) -> Result<()> {
-        self.agents.push(start_agent(self.lab.node(node))?);
+        self.agents.push(start_agent(self.lab.node(node), &self.agent_args)?);
         Ok(())
     }
 
@@ -85,9 +90,9 @@ impl Cluster {
 }
 
 /// Waits until the agent has loaded the programs and read its manifests.
-fn start_agent(node: &Node) -> Result<Process> {
+fn start_agent(node: &Node, args: &[String]) -> Result<Process> {
     let agent = node.command(bin("caracal-agent")?).args(["--manifests", MANIFESTS, "--node-name", node.label()]);
-    let agent = agent.spawn()?;
+    let agent = agent.args(args).spawn()?;
     agent.wait_for_log("following", AGENT_READY).with_context(|| format!("agent of {}", node.label()))?;
     Ok(agent)
 }
@@ -106,38 +111,4 @@ impl Cluster {
         let line = lines.iter().find(|line| line["reason"] == reason);
         Ok(line.and_then(|line| line["packets"].as_u64()).unwrap_or_default())
     }
-}
-
-/// The network of every node: addresses from the node's pod ranges.
-fn conflist() -> Value {
-    json!({
-        "cniVersion": "1.1.0",
-        "name": "caracal",
-        "plugins": [{
-            "type": "caracal",
-            "capabilities": { "portMappings": true, "bandwidth": true },
-            "ipam": {
-                "type": "caracal-ipam",
-                "ranges": [[{ "subnet": "${podCIDR4}" }], [{ "subnet": "${podCIDR6}" }]],
-            },
-        }],
-    })
-}
-
-/// All nodes as Kubernetes objects.
-fn manifest(lab: &Lab) -> String {
-    lab.nodes().fold(String::new(), |mut yaml, node| {
-        let cidrs: Vec<String> = node.pod_cidrs().iter().map(|cidr| format!("\"{cidr}\"")).collect();
-        let addresses = node.addresses().iter().map(|ip| format!("{{type: InternalIP, address: \"{ip}\"}}"));
-        let addresses: Vec<String> = addresses.collect();
-        // Writing to a string cannot fail.
-        let _ = write!(
-            yaml,
-            "---\napiVersion: v1\nkind: Node\nmetadata: {{name: {}}}\nspec: {{podCIDRs: [{}]}}\nstatus: {{addresses: [{}]}}\n",
-            node.label(),
-            cidrs.join(", "),
-            addresses.join(", ")
-        );
-        yaml
-    })
 }

@@ -2,31 +2,46 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
+    os::fd::AsFd as _,
+    thread,
     time::Duration,
 };
 
-use anyhow::{Result, ensure};
-use caracal_lab::{Pod, Site, in_netns};
+use anyhow::{Context as _, Result, ensure};
+use caracal_lab::{Site, in_netns};
+use nix::{
+    libc,
+    sys::socket::{setsockopt, sockopt::Linger},
+};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// A TCP connection from a pod to an echo server.
+/// A TCP connection from a pod or a machine to an echo server.
 #[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
+    seen_as: SocketAddr,
 }
 
 impl Connection {
     /// Opens one.
-    pub fn open(from: &Pod, to: impl Into<SocketAddr>) -> Result<Self> {
+    pub fn open(from: &impl Site, to: impl Into<SocketAddr>) -> Result<Self> {
         let to = to.into();
         let mut stream = in_netns(from.netns(), || TcpStream::connect_timeout(&to, PATIENCE)).flatten()?;
         stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_write_timeout(Some(PATIENCE))?;
         // The server speaks first.
-        let mut greeting = [0; 4096];
-        ensure!(stream.read(&mut greeting)? > 0, "{to} closed the connection");
-        Ok(Self { stream })
+        let mut greeting = Vec::new();
+        while greeting.last() != Some(&b'\n') {
+            let mut byte = [0];
+            ensure!(stream.read(&mut byte)? > 0, "{to} closed the connection");
+            greeting.extend(byte);
+        }
+        let greeting: serde_json::Value = serde_json::from_slice(&greeting).context("the server's greeting")?;
+        let seen_as = greeting["peer"].as_str().and_then(|peer| peer.parse().ok());
+        let seen_as = seen_as.with_context(|| format!("{to} does not say whom it sees: {greeting}"))?;
+        Ok(Self { stream, seen_as })
     }
 
     /// Fails unless `text` comes back.
@@ -38,8 +53,46 @@ impl Connection {
         Ok(())
     }
 
-    /// The port it has on its pod's side.
+    /// Sends so many bytes while it reads them back, and fails unless they are the same: both directions are busy at once,
+    /// with segments as large as they get.
+    pub fn transfer(&mut self, bytes: usize) -> Result<()> {
+        let sent: Vec<u8> = (0..=250).cycle().take(bytes).collect();
+        let mut received = vec![0; bytes];
+        thread::scope(|scope| {
+            let sending = scope.spawn(|| (&self.stream).write_all(&sent));
+            let read = (&self.stream).read_exact(&mut received).context("reading back");
+            if read.is_err() {
+                // Wakes the sender, if it is stuck. Fails if the connection is gone already.
+                let _ = self.stream.shutdown(Shutdown::Both);
+            }
+            let sending = sending.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            read.and_then(|()| sending.context("sending"))
+        })?;
+        ensure!(received == sent, "{bytes} bytes came back as others");
+        Ok(())
+    }
+
+    /// The port it has on its own side.
     pub fn port(&self) -> Result<u16> {
         Ok(self.stream.local_addr()?.port())
+    }
+
+    /// The address that the server sees it come from.
+    #[must_use]
+    pub fn seen_as(&self) -> SocketAddr {
+        self.seen_as
+    }
+
+    /// Says that nothing more will be sent, and fails unless the server then closes its side as well.
+    pub fn finish(mut self) -> Result<()> {
+        self.stream.shutdown(Shutdown::Write)?;
+        ensure!(self.stream.read(&mut [0])? == 0, "the server goes on after the end");
+        Ok(())
+    }
+
+    /// Ends it by RST.
+    pub fn reset(self) -> Result<()> {
+        let at_once = libc::linger { l_onoff: 1, l_linger: 0 };
+        Ok(setsockopt(&self.stream.as_fd(), Linger, &at_once)?)
     }
 }

@@ -2,8 +2,10 @@
 
 mod cluster;
 mod connection;
+mod nft_counters;
 mod pods;
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, ClusterBuilder};
 pub use connection::Connection;
+pub use nft_counters::NftCounters;
 pub use pods::{pairs, stranger};

@@ -37,6 +37,7 @@ mod cgroup;
 #[doc(hidden)]
 pub mod cli;
 pub mod cni;
+mod device;
 mod find;
 mod init;
 mod keeper;
@@ -72,6 +73,6 @@ pub use self::{
     root::{require_root, skip},
     site::Site,
     spec::{LanKind, NodeSpec},
-    traffic::{Ping, PingError, Pong},
+    traffic::{Datagrams, Ping, PingError, Pong},
     wait::{wait_for, wait_until},
 };

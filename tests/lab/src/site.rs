@@ -10,10 +10,11 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     capture::Capture,
+    device,
     machine::Machine,
     namespaces::{NetNs, in_netns},
     process::{Command, Process},
-    traffic::{self, Listen, Ping, PingError, Pong, Reply, Request},
+    traffic::{self, Datagrams, Listen, Ping, PingError, Pong, Reply, Request},
 };
 
 /// The lab's own binary, as it is found in the `PATH` of every machine.
@@ -117,6 +118,36 @@ pub trait Site {
     fn send_frames<F: AsRef<[u8]>>(&self, ifname: &str, frames: impl IntoIterator<Item = F> + Send) -> Result<()> {
         let sent = in_netns(self.netns(), || traffic::send_frames(ifname, frames)).flatten();
         sent.with_context(|| format!("sending frames out of {ifname} of {}", self.label()))
+    }
+
+    /// Opens a UDP socket here that is connected and stays open. It is the test's own, so socket programs do not see it.
+    fn datagrams(&self, to: impl Into<SocketAddr>) -> Result<Datagrams> {
+        let to = to.into();
+        let opened = in_netns(self.netns(), || Datagrams::connect(to)).flatten();
+        opened.with_context(|| format!("a UDP socket of {} to {to}", self.label()))
+    }
+
+    /// Opens a UDP socket here that receives from anybody, and stays open.
+    fn datagrams_at(&self, port: u16) -> Result<Datagrams> {
+        let opened = in_netns(self.netns(), || Datagrams::bind(port)).flatten();
+        opened.with_context(|| format!("a UDP socket on port {port} of {}", self.label()))
+    }
+
+    /// Switches everything on or off that an interface, or the kernel in its stead, does with many packets at once: cutting
+    /// (TSO, GSO, of UDP too), joining (GRO), checksums. Without these, what is captured is what was sent. Off on both ends
+    /// of a veth: what one end does not cut the other does not get cut.
+    fn set_offloads(&self, ifname: &str, on: bool) -> Result<()> {
+        device::set_offloads(self, ifname, on)
+    }
+
+    /// Whether one of them is on, by the name that `ethtool -k` has for it.
+    fn offload(&self, ifname: &str, feature: &str) -> Result<bool> {
+        device::offload(self, ifname, feature)
+    }
+
+    /// Sets an interface's MTU.
+    fn set_mtu(&self, ifname: &str, mtu: u32) -> Result<()> {
+        self.run("ip", ["link", "set", ifname, "mtu", &mtu.to_string()]).map(drop)
     }
 
     /// Captures what goes over interface `ifname` from now on.

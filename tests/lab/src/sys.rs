@@ -57,6 +57,24 @@ pub(crate) fn packet_address(ifindex: u32) -> Option<LinkAddr> {
     unsafe { LinkAddr::from_raw((&raw const address).cast(), Some(len)) }
 }
 
+/// Sets an option of a socket that is a number, of those that nix does not know.
+pub(crate) fn set_option(socket: &impl AsRawFd, level: i32, name: i32, value: i32) -> io::Result<()> {
+    let len = libc::socklen_t::try_from(size_of::<i32>()).map_err(io::Error::other)?;
+    // SAFETY: the pointer is to a live i32 of exactly `len` bytes, which is copied from.
+    let set = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), len) };
+    Errno::result(set).map(drop).map_err(io::Error::from)
+}
+
+/// Asks for one.
+pub(crate) fn option(socket: &impl AsRawFd, level: i32, name: i32) -> io::Result<i32> {
+    let mut value = 0_i32;
+    let mut len = libc::socklen_t::try_from(size_of::<i32>()).map_err(io::Error::other)?;
+    // SAFETY: the pointers are to a live i32 of exactly `len` bytes, which is written to, and to `len` itself.
+    let got = unsafe { libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut len) };
+    Errno::result(got).map_err(io::Error::from)?;
+    Ok(value)
+}
+
 /// Sets the loopback interface of this thread's network namespace up: one `RTM_NEWLINK`, since starting `ip` for it
 /// costs more than making the namespace.
 pub(crate) fn set_loopback_up() -> io::Result<()> {

@@ -4,6 +4,7 @@
 //! method for each that acts in a pod or machine. Requests and servers run there as processes of their own, because
 //! only a process can be in a node's cgroup, and socket programs see only what is.
 
+mod datagrams;
 mod exchange;
 pub(crate) mod frame;
 mod listen;
@@ -14,6 +15,7 @@ mod udp;
 
 pub(crate) use self::exchange::{decode_outcome, encode_request, run_one};
 pub use self::{
+    datagrams::{Datagrams, Received},
     exchange::{Error, ErrorKind, Reply, Request, roundtrip},
     frame::send_frames,
     listen::{Listen, Protocol},

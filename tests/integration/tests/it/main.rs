@@ -20,3 +20,4 @@ mod lab_nodes;
 mod lab_pod_to_pod;
 mod lab_port_mappings;
 mod lab_queues;
+mod lab_tools;

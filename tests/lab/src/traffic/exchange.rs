@@ -196,7 +196,8 @@ pub(super) fn join(head: &impl Serialize, bytes: &[u8]) -> io::Result<Vec<u8>> {
     Ok(message)
 }
 
-fn split<T: DeserializeOwned>(message: &[u8]) -> Option<(T, &[u8])> {
+/// And apart again.
+pub(super) fn split<T: DeserializeOwned>(message: &[u8]) -> Option<(T, &[u8])> {
     let line = message.iter().position(|byte| *byte == b'\n')?;
     let (head, rest) = message.split_at(line);
     Some((serde_json::from_slice(head).ok()?, rest.get(1..)?))

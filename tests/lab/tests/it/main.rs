@@ -5,6 +5,7 @@
 mod capture;
 mod cli;
 mod cni;
+mod devices;
 mod lifetime;
 mod nodes;
 mod pods;
