@@ -144,9 +144,10 @@ impl Plane {
                 ..TestRunOptions::default()
             })
         });
-        let result = result.unwrap_or_else(|error| {
+        let result = result.map_err(anyhow::Error::from).unwrap_or_else(|error| {
             panic!(
-                "BPF_PROG_TEST_RUN of {name} with {} bytes, {context:?} (is the interface there?): {error}",
+                "BPF_PROG_TEST_RUN of {name} with {} bytes and {context:?}: {error:#} (the interface must be there \
+                 and up, and the packet must fit a page with its headroom: 3700 bytes)",
                 packet.len()
             )
         });

@@ -4,8 +4,10 @@ mod cluster;
 mod connection;
 mod nft_counters;
 mod pods;
+mod stage;
 
 pub use cluster::{Cluster, ClusterBuilder};
 pub use connection::Connection;
 pub use nft_counters::NftCounters;
 pub use pods::{pairs, stranger};
+pub use stage::{GATEWAY_MAC, Stage};

@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use caracal_abi::Reason;
-use caracal_harness::{Action, Frame, Plane, Pod, isolated};
+use caracal_harness::{Action, Frame, Plane, Pod, isolated, shape};
 use caracal_integration::pairs;
-use etherparse::{
-    ArpHardwareId, ArpOperation, ArpPacket, EtherType, Icmpv6Type, IpFragOffset, IpHeaders, IpNumber, Ipv4Header,
-    Ipv6Extensions, Ipv6Header, PacketBuilder, VlanId,
-};
+use etherparse::{ArpHardwareId, ArpOperation, ArpPacket, EtherType, PacketBuilder};
+
+const GRE: u8 = 47;
+const ROUTER_ALERT: [u8; 4] = [0x94, 4, 0, 0];
 
 /// A row: what is sent, what becomes of it, under which reason it is counted.
 struct Row {
@@ -37,6 +37,7 @@ fn link_layer() {
     let [own, foreign, none] = [[10, 0, 0, 1], [10, 0, 0, 2], [0; 4]].map(|sender| arp(&from, sender));
     let mut unknown = own.clone();
     unknown[12..14].copy_from_slice(&[0x88, 0xcc]);
+    let tagged = shape::vlan(&Frame::new(&from, to.ip).udp(1, 2, &[0; 16]), 7);
     let (host, drop) = (Action::Host, Action::Drop);
     check(
         &from,
@@ -46,7 +47,7 @@ fn link_layer() {
             Row { name: "ARP probe", packet: none, action: host, reason: Reason::Neighbour },
             Row { name: "ARP as another pod", packet: foreign, action: drop, reason: Reason::SpoofedAddress },
             Row { name: "LLDP", packet: unknown, action: drop, reason: Reason::UnknownEtherType },
-            Row { name: "VLAN", packet: vlan(&from, &to), action: drop, reason: Reason::UnknownEtherType },
+            Row { name: "VLAN", packet: tagged, action: drop, reason: Reason::UnknownEtherType },
             Row { name: "ARP cut short", packet: own[..20].to_vec(), action: drop, reason: Reason::Malformed },
         ],
     );
@@ -56,6 +57,9 @@ fn link_layer() {
 fn ipv4_oddities() {
     let (from, to) = pairs(Plane::IFINDEX)[0];
     let whole = Frame::new(&from, to.ip).udp(4000, 53, &[0; 32]);
+    let optional = shape::ipv4_options(&whole, &ROUTER_ALERT);
+    let [_, fragment] = shape::fragments(&whole, 9, &[16]).try_into().unwrap();
+    let gre = Frame::new(&from, to.ip).protocol(GRE, &[0; 8]);
     let mut version = whole.clone();
     version[14] = 0x65;
     let mut header_length = whole.clone();
@@ -73,9 +77,9 @@ fn ipv4_oddities() {
                 action: drop,
                 reason: Reason::Malformed,
             },
-            Row { name: "with options", packet: with_options(&from, &to), action: redirect, reason: Reason::NewFlow },
-            Row { name: "later fragment", packet: fragment(&from, &to), action: redirect, reason: Reason::Stateless },
-            Row { name: "another protocol", packet: raw(&from, &to, 47), action: redirect, reason: Reason::NewFlow },
+            Row { name: "with options", packet: optional, action: redirect, reason: Reason::NewFlow },
+            Row { name: "later fragment", packet: fragment, action: redirect, reason: Reason::Stateless },
+            Row { name: "another protocol", packet: gre, action: redirect, reason: Reason::NewFlow },
         ],
     );
 }
@@ -86,8 +90,10 @@ fn ipv6_neighbours() {
     let (IpAddr::V6(own), IpAddr::V6(pod)) = (from.ip, to.ip) else { panic!("the second pair is IPv6") };
     let [link_local, all_routers, unspecified, global]: [Ipv6Addr; 4] =
         ["fe80::2", "ff02::2", "::", "2001:db8::7"].map(|ip| ip.parse().unwrap());
-    let [solicitation, advertisement, echo] = [133, 136, 128]
-        .map(|icmp_type| move |source: Ipv6Addr, destination: Ipv6Addr| icmpv6(&from, source, destination, icmp_type));
+    let frame = |source: Ipv6Addr, destination: Ipv6Addr| Frame::new(&from, destination.into()).source(source.into());
+    let solicitation = |source, destination| frame(source, destination).router_solicitation();
+    let advertisement = |source, destination| frame(source, destination).neighbour_advertisement(source);
+    let echo = |source, destination| frame(source, destination).echo_request(7, 1, &[]);
     let neighbour = |name, packet| Row { name, packet, action: Action::Host, reason: Reason::Neighbour };
     let spoofed = |name, packet| Row { name, packet, action: Action::Drop, reason: Reason::SpoofedAddress };
     check(
@@ -106,22 +112,6 @@ fn ipv6_neighbours() {
     );
 }
 
-fn icmpv6(from: &Pod, source: Ipv6Addr, destination: Ipv6Addr, icmp_type: u8) -> Vec<u8> {
-    let ip = Ipv6Header {
-        source: source.octets(),
-        destination: destination.octets(),
-        hop_limit: 255,
-        next_header: IpNumber::IPV6_ICMP,
-        ..Ipv6Header::default()
-    };
-    let builder = PacketBuilder::ethernet2(from.mac, from.gateway)
-        .ip(IpHeaders::Ipv6(ip, Ipv6Extensions::default()))
-        .icmpv6(Icmpv6Type::Unknown { type_u8: icmp_type, code_u8: 0, bytes5to8: [0; 4] });
-    let mut packet = Vec::new();
-    builder.write(&mut packet, &[]).unwrap();
-    packet
-}
-
 fn arp(from: &Pod, sender: [u8; 4]) -> Vec<u8> {
     let arp = ArpPacket::new(
         ArpHardwareId::ETHERNET,
@@ -135,45 +125,4 @@ fn arp(from: &Pod, sender: [u8; 4]) -> Vec<u8> {
     let mut packet = Vec::new();
     PacketBuilder::ethernet2(from.mac, [0xff; 6]).arp(arp.unwrap()).write(&mut packet).unwrap();
     packet
-}
-
-fn vlan(from: &Pod, to: &Pod) -> Vec<u8> {
-    let builder = PacketBuilder::ethernet2(from.mac, to.mac)
-        .single_vlan(VlanId::try_new(7).unwrap())
-        .ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64)
-        .udp(1, 2);
-    let mut packet = Vec::new();
-    builder.write(&mut packet, &[0; 16]).unwrap();
-    packet
-}
-
-fn ipv4(protocol: u8) -> Ipv4Header {
-    let protocol = IpNumber(protocol);
-    Ipv4Header::new(8, 64, protocol, [10, 0, 0, 1], [10, 0, 0, 2]).unwrap()
-}
-
-fn written(from: &Pod, header: &Ipv4Header) -> Vec<u8> {
-    let mut packet = [from.gateway, from.mac].concat();
-    packet.extend([0x08, 0x00]);
-    header.write(&mut packet).unwrap();
-    packet.extend([0, 1, 0, 2, 0, 8, 0, 0]);
-    packet
-}
-
-fn with_options(from: &Pod, _: &Pod) -> Vec<u8> {
-    let mut header = ipv4(17);
-    // Router alert.
-    header.options = [0x94, 4, 0, 0].into();
-    header.total_len += 4;
-    written(from, &header)
-}
-
-fn fragment(from: &Pod, _: &Pod) -> Vec<u8> {
-    let mut header = ipv4(17);
-    header.fragment_offset = IpFragOffset::try_new(185).unwrap();
-    written(from, &header)
-}
-
-fn raw(from: &Pod, _: &Pod, protocol: u8) -> Vec<u8> {
-    written(from, &ipv4(protocol))
 }
