@@ -2,14 +2,17 @@
 
 use std::{
     io::{Read as _, Write as _},
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream},
     os::fd::AsFd as _,
     thread,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use caracal_lab::{Site, in_netns};
+use caracal_lab::{
+    Site, in_netns,
+    traffic::{Request, connect_tcp, path_mtu},
+};
 use nix::{
     libc,
     sys::socket::{setsockopt, sockopt::Linger},
@@ -27,8 +30,19 @@ pub struct Connection {
 impl Connection {
     /// Opens one.
     pub fn open(from: &impl Site, to: impl Into<SocketAddr>) -> Result<Self> {
+        Self::request(from, &Request::tcp(to))
+    }
+
+    /// Opens one from this port.
+    pub fn open_from(from: &impl Site, port: u16, to: impl Into<SocketAddr>) -> Result<Self> {
         let to = to.into();
-        let mut stream = in_netns(from.netns(), || TcpStream::connect_timeout(&to, PATIENCE)).flatten()?;
+        let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        Self::request(from, &Request::tcp(to).from((any, port)))
+    }
+
+    fn request(from: &impl Site, request: &Request) -> Result<Self> {
+        let to = request.to;
+        let mut stream = in_netns(from.netns(), || connect_tcp(request)).flatten()?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         // The server speaks first.
@@ -75,6 +89,11 @@ impl Connection {
     /// The port it has on its own side.
     pub fn port(&self) -> Result<u16> {
         Ok(self.stream.local_addr()?.port())
+    }
+
+    /// The largest packet that its path takes, as far as the kernel knows.
+    pub fn path_mtu(&self) -> Result<usize> {
+        Ok(path_mtu(&self.stream, self.stream.peer_addr()?.is_ipv4())?)
     }
 
     /// The address that the server sees it come from.

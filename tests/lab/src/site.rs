@@ -122,8 +122,13 @@ pub trait Site {
 
     /// Opens a UDP socket here that is connected and stays open. It is the test's own, so socket programs do not see it.
     fn datagrams(&self, to: impl Into<SocketAddr>) -> Result<Datagrams> {
+        self.datagrams_from(0, to)
+    }
+
+    /// The same, from this port.
+    fn datagrams_from(&self, port: u16, to: impl Into<SocketAddr>) -> Result<Datagrams> {
         let to = to.into();
-        let opened = in_netns(self.netns(), || Datagrams::connect(to)).flatten();
+        let opened = in_netns(self.netns(), || Datagrams::connect(port, to)).flatten();
         opened.with_context(|| format!("a UDP socket of {} to {to}", self.label()))
     }
 

@@ -15,10 +15,11 @@ mod udp;
 
 pub(crate) use self::exchange::{decode_outcome, encode_request, run_one};
 pub use self::{
-    datagrams::{Datagrams, Received},
+    datagrams::{Datagrams, Received, path_mtu},
     exchange::{Error, ErrorKind, Reply, Request, roundtrip},
     frame::send_frames,
     listen::{Listen, Protocol},
     ping::{Ping, PingError, Pong, ping},
     serve::serve,
+    tcp::connect_tcp,
 };

@@ -14,9 +14,9 @@ fn what_the_host_forwards_is_counted_and_what_is_direct_is_not() {
         let _server = b.serve(&["udp/53"]).unwrap();
         let counters = NftCounters::matching(n1, "udp dport 53").unwrap();
         for to in b.addresses() {
-            let socket = a.datagrams((*to, 53)).unwrap();
+            let socket = a.datagrams_from(4242, (*to, 53)).unwrap();
             for _ in 0..3 {
-                assert_eq!(socket.echo(b"question").unwrap().port(), socket.port().unwrap());
+                assert_eq!(socket.echo(b"question").unwrap().port(), 4242);
             }
         }
         let forwarded = counters.forwarded().unwrap();
@@ -40,7 +40,8 @@ fn connections_carry_much_both_ways_and_end_in_both_ways() {
     let outside = cluster.client("outside");
     let _servers = [b.serve(&["tcp/80"]).unwrap(), outside.serve(&["tcp/80"]).unwrap()];
     for (from, to) in a.addresses().iter().zip(b.addresses()) {
-        let mut connection = Connection::open(&a, (*to, 80)).unwrap();
+        let mut connection = Connection::open_from(&a, 4242, (*to, 80)).unwrap();
+        assert_eq!((connection.port().unwrap(), connection.path_mtu().unwrap()), (4242, 1500));
         connection.transfer(8 << 20).unwrap();
         connection.echo(b"still here").unwrap();
         assert_eq!(connection.seen_as(), SocketAddr::new(*from, connection.port().unwrap()));

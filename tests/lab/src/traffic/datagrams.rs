@@ -3,8 +3,8 @@
 
 use std::{
     io::{self, IoSliceMut},
-    net::{Ipv6Addr, SocketAddr, UdpSocket},
-    os::fd::AsRawFd as _,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
+    os::fd::AsRawFd,
     time::{Duration, Instant},
 };
 
@@ -43,10 +43,10 @@ pub struct Received {
 }
 
 impl Datagrams {
-    /// Connected to an address, in the network namespace of the calling thread.
-    pub fn connect(to: SocketAddr) -> io::Result<Self> {
-        let any: SocketAddr = if to.is_ipv4() { ([0; 4], 0).into() } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
-        let socket = UdpSocket::bind(any)?;
+    /// Connected to an address, in the network namespace of the calling thread; from this port, or any if it is 0.
+    pub fn connect(port: u16, to: SocketAddr) -> io::Result<Self> {
+        let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind((any, port))?;
         socket.connect(to)?;
         Self::over(socket)
     }
@@ -132,12 +132,7 @@ impl Datagrams {
 
     /// The largest packet that this socket's path takes, as far as the kernel knows.
     pub fn path_mtu(&self) -> io::Result<usize> {
-        let mtu = if self.is_ipv4()? {
-            sys::option(&self.socket, libc::IPPROTO_IP, libc::IP_MTU)
-        } else {
-            sys::option(&self.socket, libc::IPPROTO_IPV6, libc::IPV6_MTU)
-        };
-        usize::try_from(mtu?).map_err(io::Error::other)
+        path_mtu(&self.socket, self.is_ipv4()?)
     }
 
     /// What the network said about an earlier datagram: an ICMP error that came back, as an error of the system.
@@ -150,11 +145,21 @@ impl Datagrams {
     }
 }
 
+/// The largest packet that the path of a connected socket takes, as far as the kernel knows.
+pub fn path_mtu(socket: &impl AsRawFd, v4: bool) -> io::Result<usize> {
+    let mtu = if v4 {
+        sys::option(socket, libc::IPPROTO_IP, libc::IP_MTU)
+    } else {
+        sys::option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU)
+    };
+    usize::try_from(mtu?).map_err(io::Error::other)
+}
+
 /// Of either family, IPv4 as such.
 fn std_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = address.as_sockaddr_in() {
         return Some(SocketAddr::new(v4.ip().into(), v4.port()));
     }
     let v6 = address.as_sockaddr_in6()?;
-    Some(SocketAddr::new(std::net::IpAddr::V6(v6.ip()).to_canonical(), v6.port()))
+    Some(SocketAddr::new(IpAddr::V6(v6.ip()).to_canonical(), v6.port()))
 }

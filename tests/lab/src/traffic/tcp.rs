@@ -37,6 +37,11 @@ pub(super) fn exchange(request: &Request, payload: &[u8], deadline: Instant) -> 
     })
 }
 
+/// Opens a TCP connection in the network namespace of the calling thread, which the caller keeps.
+pub fn connect_tcp(request: &Request) -> io::Result<TcpStream> {
+    open(request, Instant::now() + request.timeout)
+}
+
 /// Connects; the standard library cannot bind before it does.
 fn open(request: &Request, deadline: Instant) -> io::Result<TcpStream> {
     let family = if request.to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
