@@ -109,10 +109,8 @@ impl<'a> Life<'a> {
             outcome.action,
             summary(&outcome.packet)
         );
-        if verify(&self.packet).is_ok()
-            && let Err(error) = verify(&outcome.packet)
-        {
-            self.fail(&error);
+        if let Some(damage) = damage(&self.packet, &outcome.packet) {
+            self.fail(&damage);
         }
         let sent = std::mem::replace(&mut self.packet, outcome.packet);
         self.hop = Some(Hop { sent, action: outcome.action, context: outcome.context, counted });
@@ -149,8 +147,31 @@ impl<'a> Life<'a> {
     }
 }
 
+/// What is wrong with a packet's checksums that was right when it came.
+fn damage(sent: &[u8], received: &[u8]) -> Option<String> {
+    verify(sent).ok()?;
+    verify(received).err()
+}
+
 /// Every counter, in an order that does not change.
 fn counts(plane: &Plane) -> Vec<(Hook, Reason, u64)> {
     let counts = counters::read(plane.root()).expect("read the counters");
     counts.into_iter().map(|count| (count.hook, count.reason, count.total.packets)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::damage;
+    use crate::{Frame, Pod};
+
+    #[test]
+    fn who_breaks_a_checksum_is_told_and_who_forwards_a_broken_one_is_not() {
+        for [from, to] in [["10.0.0.1", "10.0.0.2"], ["fd00::1", "fd00::2"]] {
+            let right = Frame::new(&Pod::new(from, 1, 1), to.parse().unwrap()).udp(4000, 53, b"x");
+            let mut wrong = right.clone();
+            *wrong.last_mut().unwrap() ^= 1;
+            assert!(damage(&right, &wrong).is_some_and(|damage| damage.contains("wrong UDP checksum")));
+            assert_eq!((damage(&right, &right), damage(&wrong, &wrong)), (None, None));
+        }
+    }
 }
