@@ -13,6 +13,8 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 tools=${CARACAL_TOOLS:-$HOME/.cache/caracal-tools}
 stable=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$here/rust-toolchain.toml")
 packages=(iproute2 ethtool util-linux tcpdump nftables bpftool jq containernetworking-plugins)
+# What only the benchmark runs.
+bench_packages=(iperf3)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -67,7 +69,10 @@ LLVM_PREFIX=$llvm tool bpf-linker "$BPF_LINKER_VERSION" --no-default-features --
 # What runs for seconds a day need not be optimised for minutes.
 case ${1:-all} in
   build) ;;
-  bench) peers ;;
+  bench)
+    peers
+    packages+=("${bench_packages[@]}")
+    ;;
   test)
     tool cargo-nextest 0.9.151 --debug
     peers

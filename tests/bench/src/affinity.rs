@@ -6,12 +6,16 @@ use nix::{
     unistd::Pid,
 };
 
-/// Pins this process to the last CPU it may use: interrupts tend to be served by the first.
+/// Pins this process to [`the_cpu`].
 pub fn stay_on_one_cpu() -> anyhow::Result<()> {
-    let this = Pid::from_raw(0);
-    let allowed = sched_getaffinity(this).context("sched_getaffinity")?;
-    let mut cpus = (0..CpuSet::count()).rev().filter(|&cpu| allowed.is_set(cpu).unwrap_or(false));
     let mut one = CpuSet::new();
-    one.set(cpus.next().context("no CPU to run on")?)?;
-    sched_setaffinity(this, &one).context("sched_setaffinity")
+    one.set(the_cpu()?)?;
+    sched_setaffinity(Pid::from_raw(0), &one).context("sched_setaffinity")
+}
+
+/// The last CPU that this process may use: interrupts tend to be served by the first.
+pub fn the_cpu() -> anyhow::Result<usize> {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).context("sched_getaffinity")?;
+    let last = (0..CpuSet::count()).rev().find(|&cpu| allowed.is_set(cpu).unwrap_or(false));
+    last.context("no CPU to run on")
 }

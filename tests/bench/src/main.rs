@@ -4,9 +4,10 @@ mod affinity;
 mod cni_worker;
 mod report;
 mod rows;
+mod tcp_worker;
 mod test_run;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{net::IpAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -36,19 +37,31 @@ struct Options {
     command: Option<Command>,
 }
 
-/// What the bench runs inside a node of its lab.
+/// What the bench runs inside nodes and pods of its lab.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Times ADD and DEL of the plugin that standard input describes.
     #[command(hide = true)]
     CniWorker,
+    /// Answers requests of `tcp-client`.
+    #[command(hide = true)]
+    TcpServer {
+        /// Where.
+        #[arg(required = true)]
+        addresses: Vec<IpAddr>,
+    },
+    /// Times requests.
+    #[command(hide = true)]
+    TcpClient(tcp_worker::Client),
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
-    let done = match options.command {
+    let done = match &options.command {
         Some(Command::CniWorker) => cni_worker::run(),
+        Some(Command::TcpServer { addresses }) => tcp_worker::serve(addresses),
+        Some(Command::TcpClient(client)) => tcp_worker::run(client),
         None => run(&options),
     };
     match done {
@@ -66,7 +79,8 @@ fn run(options: &Options) -> anyhow::Result<()> {
     let mut report = Report::default();
     let wanted = |name: &str| name.to_lowercase().contains(&options.rows.to_lowercase());
     // Before this process is bound to one CPU, which its children would inherit.
-    let errors = rows::cni::measure(&mut report, wanted)?;
+    let mut errors = rows::cni::measure(&mut report, wanted)?;
+    errors.extend(rows::sockets::measure(&mut report, options.rounds, wanted)?);
     if wanted(rows::established::NAME) {
         affinity::stay_on_one_cpu()?;
         rows::established::measure(&mut report, options.rounds, options.packets)?;

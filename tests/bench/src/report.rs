@@ -1,36 +1,15 @@
 //! Figures beside targets.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fs, path::Path};
 
 use anyhow::Context;
 use serde::Serialize;
 
 mod calls;
+mod row;
 
 pub use calls::{Call, Quantiles};
-
-/// One figure.
-#[derive(Clone, Debug, Serialize)]
-pub struct Row {
-    /// What was measured.
-    pub name: String,
-    /// In which unit.
-    pub unit: &'static str,
-    /// The best of all rounds.
-    pub value: f64,
-    /// The median of all rounds.
-    pub median: f64,
-    /// What it is compared with.
-    pub peer: Option<&'static str>,
-    /// The peer's figure.
-    pub peer_value: Option<f64>,
-    /// Ours by the peer's.
-    pub ratio: Option<f64>,
-    /// What is to be reached.
-    pub target: Option<f64>,
-    /// Whether it is.
-    pub met: Option<bool>,
-}
+pub use row::{Figure, Row, Target};
 
 /// All figures of a run, and the machine they are from.
 #[derive(Debug, Serialize)]
@@ -85,37 +64,8 @@ impl Report {
             text += "\n";
         }
         if !self.rows.is_empty() {
-            text += &self.table_of_rows();
+            text += &row::table(&self.rows);
         }
-        text
-    }
-
-    fn table_of_rows(&self) -> String {
-        let mut text = String::new();
-        let titles = ["", "min", "median", "unit", "peer", "ratio", "target"];
-        let [name, min, median, unit, peer, ratio, target] = titles;
-        let _ = writeln!(text, "{name:<52} {min:>8} {median:>8}  {unit:<10} {peer:>8} {ratio:>6} {target:>8}");
-        for row in &self.rows {
-            let target = row.target.map_or_else(String::new, |target| format!("≤ {target:.1}"));
-            let met = match row.met {
-                Some(true) => " met",
-                Some(false) => " MISSED",
-                None => "",
-            };
-            let _ = writeln!(
-                text,
-                "{:<52} {:>8.1} {:>8.1}  {:<10} {:>8} {:>6} {target:>8}{met}",
-                row.name,
-                row.value,
-                row.median,
-                row.unit,
-                number(row.peer_value, 1),
-                number(row.ratio, 2),
-            );
-        }
-        let mut peers: Vec<&str> = self.rows.iter().filter_map(|row| row.peer).collect();
-        peers.dedup();
-        let _ = writeln!(text, "peer: {}\n", peers.join("; "));
         text
     }
 
@@ -126,8 +76,4 @@ impl Report {
         let json = serde_json::to_string_pretty(self)?;
         fs::write(path, json + "\n").with_context(|| format!("{}: cannot write it", path.display()))
     }
-}
-
-fn number(value: Option<f64>, digits: usize) -> String {
-    value.map_or_else(String::new, |value| format!("{value:.digits$}"))
 }

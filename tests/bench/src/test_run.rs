@@ -11,6 +11,11 @@ use aya::{
 };
 use caracal_harness::load_test_object;
 
+use crate::report::Figure;
+
+/// What rows call it.
+pub const WRAPPER: &str = "an empty program in the same wrapper";
+
 /// Bytes of the packet's head that the wrapper writes back.
 const HEAD_BYTES: usize = 96;
 
@@ -20,13 +25,10 @@ pub struct Wrapper {
 }
 
 /// Nanoseconds a packet, net of the wrapper.
-#[expect(clippy::struct_field_names, reason = "units belong into names")]
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// Of all rounds.
-    pub min_ns: f64,
-    /// Of all rounds.
-    pub median_ns: f64,
+    /// Without the wrapper.
+    pub net: Figure,
     /// What the wrapper and an empty program cost, which is taken off the others: this machine's scale. It consists of
     /// calls and returns, which mitigations make two or ten times as dear on one machine as on another.
     pub wrapper_ns: f64,
@@ -57,13 +59,11 @@ impl Wrapper {
             gross.push(self.round(&under_test, packet, packets)?);
             wrapper.push(self.round(&empty, packet, packets)?);
         }
-        for all in [&mut gross, &mut wrapper] {
-            all.sort_by(f64::total_cmp);
-        }
-        // The least of both, each for itself: a disturbance of either would otherwise look like a saving.
-        let middle = gross.len() / 2;
         log::debug!("gross {gross:?}, wrapper {wrapper:?}");
-        Ok(Timing { min_ns: gross[0] - wrapper[0], median_ns: gross[middle] - wrapper[middle], wrapper_ns: wrapper[0] })
+        // The least of both, each for itself: a disturbance of either would otherwise look like a saving.
+        let (gross, wrapper) = (Figure::least(&gross), Figure::least(&wrapper));
+        let net = Figure { best: gross.best - wrapper.best, median: gross.median - wrapper.median };
+        Ok(Timing { net, wrapper_ns: wrapper.best })
     }
 
     fn prepare(&mut self, packet: &[u8], flows: u32) -> anyhow::Result<()> {

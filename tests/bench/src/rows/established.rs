@@ -6,8 +6,8 @@ use caracal_datapath::{Features, Loader};
 use caracal_harness::{Frame, Plane, Pod, isolated};
 
 use crate::{
-    report::{Report, Row},
-    test_run::Wrapper,
+    report::{Report, Row, Target},
+    test_run::{WRAPPER, Wrapper},
 };
 
 /// How `--rows` finds these.
@@ -35,18 +35,9 @@ pub fn measure(report: &mut Report, rounds: u32, packets: u32) -> anyhow::Result
                 let new = plane.count(Reason::NewFlow).packets - before;
                 // Otherwise this timed something else.
                 ensure!(new <= u64::from(flows), "{family}: {new} first packets for {flows} flows");
-                let target = target(family, flows);
-                report.push(Row {
-                    name: format!("{family} pod→pod, same node, established, {flows} flows"),
-                    unit: "ns/packet",
-                    value: timing.min_ns,
-                    median: timing.median_ns,
-                    peer: Some("an empty program in the same wrapper"),
-                    peer_value: Some(timing.wrapper_ns),
-                    ratio: Some(timing.min_ns / timing.wrapper_ns),
-                    target,
-                    met: target.map(|target| timing.min_ns <= target),
-                });
+                let name = format!("{family} pod→pod, same node, established, {flows} flows");
+                let row = Row::new(name, "ns/packet", timing.net).beside(WRAPPER, timing.wrapper_ns);
+                report.push(row.target(target(family, flows)));
             }
         }
         Ok(())
@@ -54,10 +45,10 @@ pub fn measure(report: &mut Report, rounds: u32, packets: u32) -> anyhow::Result
 }
 
 /// What is to be reached, of the minimum.
-fn target(family: &str, flows: u32) -> Option<f64> {
+fn target(family: &str, flows: u32) -> Option<Target> {
     match (family, flows) {
-        ("IPv4", 1) => Some(30.0),
-        ("IPv4", 50_000) => Some(75.0),
+        ("IPv4", 1) => Some(Target::AtMost(30.0)),
+        ("IPv4", 50_000) => Some(Target::AtMost(75.0)),
         _ => None,
     }
 }
