@@ -11,7 +11,7 @@ use std::{net::IpAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::report::Report;
+use crate::{report::Report, rows::packets::Effort};
 
 /// Measures, prints a table, and writes the same as JSON. Needs root; uses one CPU.
 #[derive(Debug, Parser)]
@@ -29,7 +29,7 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
     packets: u32,
 
-    /// Only what has this in its name, for example `CNI`, `hostPort` or `established`; in any case of letters.
+    /// Only what has this in its name, for example `CNI`, `hostPort`, `TCP_RR IPv4 same node` or `established`; in any case of letters.
     #[arg(long, value_name = "TEXT", default_value = "")]
     rows: String,
 
@@ -81,10 +81,12 @@ fn run(options: &Options) -> anyhow::Result<()> {
     // Before this process is bound to one CPU, which its children would inherit.
     let mut errors = rows::cni::measure(&mut report, wanted)?;
     errors.extend(rows::sockets::measure(&mut report, options.rounds, wanted)?);
-    if wanted(rows::established::NAME) {
-        affinity::stay_on_one_cpu()?;
-        rows::established::measure(&mut report, options.rounds, options.packets)?;
+    if wanted(rows::programs::NAME) {
+        rows::programs::measure(&mut report)?;
     }
+    affinity::stay_on_one_cpu()?;
+    let effort = Effort { rounds: options.rounds, packets: options.packets };
+    errors.extend(rows::packets::measure(&mut report, effort, wanted));
     println!("{}", report.table());
     report.write(&options.report)?;
     println!("written to {}", options.report.display());

@@ -1,5 +1,6 @@
 //! One module for each group of figures.
 
 pub mod cni;
-pub mod established;
+pub mod packets;
+pub mod programs;
 pub mod sockets;

@@ -3,7 +3,7 @@
 //! The program under test changes the packet, so a wrapper restores the packet's head before each pass and tail-calls
 //! it. What the wrapper costs with an empty program behind it is measured in the same round and taken off.
 
-use anyhow::Context;
+use anyhow::Context as _;
 use aya::{
     Ebpf,
     maps::{Array, MapData, ProgramArray},
@@ -15,6 +15,15 @@ use crate::report::Figure;
 
 /// What rows call it.
 pub const WRAPPER: &str = "an empty program in the same wrapper";
+
+/// Source port of the first of several flows.
+pub const FIRST_PORT: u16 = 1024;
+
+/// What a program says of a packet that it has sent on.
+pub const TC_ACT_REDIRECT: i32 = 7;
+
+/// Where `ifindex` is in `struct __sk_buff`.
+const IFINDEX_AT: usize = 40;
 
 /// Bytes of the packet's head that the wrapper writes back.
 const HEAD_BYTES: usize = 96;
@@ -32,6 +41,32 @@ pub struct Timing {
     /// What the wrapper and an empty program cost, which is taken off the others: this machine's scale. It consists of
     /// calls and returns, which mitigations make two or ten times as dear on one machine as on another.
     pub wrapper_ns: f64,
+    /// What the program did with the last packet.
+    pub answer: i32,
+}
+
+/// A program and what it is run on.
+#[derive(Debug)]
+pub struct Pass<'a> {
+    /// Which.
+    pub program: &'a SchedClassifier,
+    /// Where the packet comes from.
+    pub ifindex: u32,
+    /// The packet.
+    pub packet: &'a [u8],
+    /// So many source ports in turn, from [`FIRST_PORT`] on; one is the packet's own.
+    pub flows: u32,
+    /// In a round.
+    pub packets: u32,
+}
+
+/// One round.
+#[derive(Debug)]
+pub struct Round {
+    /// Nanoseconds a packet.
+    pub ns: f64,
+    /// What the program did with the last packet.
+    pub answer: i32,
 }
 
 impl Wrapper {
@@ -40,30 +75,32 @@ impl Wrapper {
         Self { ebpf: load_test_object() }
     }
 
-    /// Times `program` on `packet`, going through `flows` source ports in turn.
+    /// Times a program. `begin` is called before each round, and is not timed.
     pub fn time(
         &mut self,
-        program: &SchedClassifier,
-        packet: &[u8],
-        flows: u32,
+        pass: &Pass<'_>,
         rounds: u32,
-        packets: u32,
+        begin: impl Fn() -> anyhow::Result<()>,
     ) -> anyhow::Result<Timing> {
-        self.prepare(packet, flows)?;
-        let under_test = program.fd()?.try_clone()?;
+        self.prepare(pass.packet, pass.flows)?;
+        let under_test = pass.program.fd()?.try_clone()?;
         let empty = self.classifier("empty")?.fd()?.try_clone()?;
-        // Flows are made, caches warmed.
-        self.round(&under_test, packet, packets.max(2 * flows))?;
+        begin()?;
+        // Caches are warmed.
+        let mut answer = self.round(&under_test, pass)?.answer;
         let (mut gross, mut wrapper) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            gross.push(self.round(&under_test, packet, packets)?);
-            wrapper.push(self.round(&empty, packet, packets)?);
+            begin()?;
+            let round = self.round(&under_test, pass)?;
+            answer = round.answer;
+            gross.push(round.ns);
+            wrapper.push(self.round(&empty, pass)?.ns);
         }
         log::debug!("gross {gross:?}, wrapper {wrapper:?}");
         // The least of both, each for itself: a disturbance of either would otherwise look like a saving.
         let (gross, wrapper) = (Figure::least(&gross), Figure::least(&wrapper));
         let net = Figure { best: gross.best - wrapper.best, median: gross.median - wrapper.median };
-        Ok(Timing { net, wrapper_ns: wrapper.best })
+        Ok(Timing { net, wrapper_ns: wrapper.best, answer })
     }
 
     fn prepare(&mut self, packet: &[u8], flows: u32) -> anyhow::Result<()> {
@@ -81,19 +118,27 @@ impl Wrapper {
         Ok(())
     }
 
-    /// One round, in nanoseconds a packet.
-    fn round(&mut self, program: &ProgramFd, packet: &[u8], packets: u32) -> anyhow::Result<f64> {
+    fn round(&mut self, program: &ProgramFd, pass: &Pass<'_>) -> anyhow::Result<Round> {
         let mut under_test: ProgramArray<&mut MapData> =
             self.ebpf.map_mut("UNDER_TEST").context("no map UNDER_TEST")?.try_into()?;
         under_test.set(0, program, 0)?;
-        let options = TestRunOptions { data_in: Some(packet), repeat: packets, ..TestRunOptions::default() };
-        let result = self.classifier("restore")?.test_run(options)?;
-        // The kernel divides by the number of passes and drops the rest: good to one nanosecond.
-        Ok(result.duration.as_secs_f64() * 1e9)
+        run(self.classifier("restore")?, pass.ifindex, pass.packet, pass.packets)
     }
 
     fn classifier(&self, name: &str) -> anyhow::Result<&SchedClassifier> {
         let program = self.ebpf.program(name).with_context(|| format!("no test program {name}"))?;
         Ok(program.try_into()?)
     }
+}
+
+/// Runs a program on a packet that comes from `ifindex`, and again on what it has made of it, in the network namespace
+/// of this thread. The kernel gives nanoseconds a packet and drops the rest: good to one nanosecond.
+pub fn run(program: &SchedClassifier, ifindex: u32, packet: &[u8], packets: u32) -> anyhow::Result<Round> {
+    let mut context = [0; IFINDEX_AT + size_of::<u32>()];
+    context[IFINDEX_AT..].copy_from_slice(&ifindex.to_ne_bytes());
+    let (data_in, ctx_in) = (Some(packet), Some(context.as_slice()));
+    let options = TestRunOptions { data_in, ctx_in, repeat: packets, ..TestRunOptions::default() };
+    let result = program.test_run(options).with_context(|| format!("TEST_RUN of a packet from interface {ifindex}"))?;
+    let answer = i32::from_ne_bytes(result.return_value.to_ne_bytes());
+    Ok(Round { ns: result.duration.as_secs_f64() * 1e9, answer })
 }

@@ -15,6 +15,9 @@ use aya_ebpf::{
 /// Words of the packet's head that [`restore`] writes back.
 const HEAD_WORDS: usize = 24;
 
+/// Source port of the first of several flows: the lower ones mean something.
+const FIRST_PORT: u32 = 1024;
+
 /// The head of the packet as it was.
 #[btf_map]
 static HEAD: Array<[u32; HEAD_WORDS], 1> = Array::new();
@@ -69,7 +72,7 @@ fn restore_head(skb: *mut __sk_buff) -> Option<()> {
     let [count, next] = unsafe { &mut *flows };
     if *count > 1 {
         *next = if *next + 1 >= *count { 0 } else { *next + 1 };
-        set_source_port(data, end, *next);
+        set_source_port(data, end, FIRST_PORT + *next);
     }
     Some(())
 }

@@ -119,7 +119,7 @@ impl fmt::Display for Target {
 /// For people.
 pub(super) fn table(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:<56} {:>8} {:>8}  {:<13} {:>8} {:>6}  {}\n",
+        "{:<62} {:>8} {:>8}  {:<13} {:>8} {:>6}  {}\n",
         "", "best", "median", "unit", "peer", "ratio", "target, peer"
     );
     for row in rows {
@@ -132,21 +132,27 @@ pub(super) fn table(rows: &[Row]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{:<56} {:>8.2} {:>8.2}  {:<13} {:>8} {:>6}  {}",
+            "{:<62} {:>8} {:>8}  {:<13} {:>8} {:>6}  {}",
             row.name,
-            row.value,
-            row.median,
+            number(row.value),
+            number(row.median),
             row.unit,
-            number(row.peer_value),
-            number(row.ratio),
+            row.peer_value.map(number).unwrap_or_default(),
+            row.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
             beside.join(", "),
         );
     }
     text
 }
 
-fn number(value: Option<f64>) -> String {
-    value.map_or_else(String::new, |value| format!("{value:.2}"))
+/// Three digits say enough.
+fn number(value: f64) -> String {
+    let digits = match value.abs() {
+        100.0.. => 0,
+        10.0.. => 1,
+        _ => 2,
+    };
+    format!("{value:.digits$}")
 }
 
 #[cfg(test)]
@@ -159,6 +165,11 @@ mod tests {
     fn the_best_is_the_least_or_the_most() {
         assert_eq!(Figure::least(&ROUNDS), Figure { best: 4.0, median: 5.0 });
         assert_eq!(Figure::most(&ROUNDS), Figure { best: 6.0, median: 5.0 });
+    }
+
+    #[test]
+    fn numbers_have_three_digits_or_those_of_an_integer() {
+        assert_eq!([5.584, 17.25, 247.4, 352_717.0].map(number), ["5.58", "17.2", "247", "352717"]);
     }
 
     #[test]
