@@ -14,6 +14,7 @@ use crate::{
 
 mod mappings;
 mod node;
+mod prefixes;
 
 pub use mappings::Mapping;
 

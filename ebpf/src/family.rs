@@ -7,6 +7,7 @@ use caracal_logic::{Family, V4, V6, headers};
 use crate::{
     maps::{self, Draft, Flows, NewFlows},
     skb::Skb,
+    table,
 };
 
 /// The kernel side of a [`Family`].
@@ -38,6 +39,9 @@ pub trait KernelFamily: Family {
 
     /// Whether a pod may send from an address that is not its own.
     fn may_send(ifindex: u32, addr: &Self::Addr) -> bool;
+
+    /// [`table::claim`], for the draft of this CPU.
+    fn claim() -> bool;
 
     /// Whom masqueraded packets come from that leave by a NIC.
     fn source(nic: &Nic) -> Self::Addr;
@@ -100,6 +104,11 @@ impl KernelFamily for V4 {
     #[inline(always)]
     fn may_send(ifindex: u32, addr: &Ip4) -> bool {
         longest(&maps::SOURCES4, [ifindex, addr.memory()]).is_some()
+    }
+
+    #[inline(always)]
+    fn claim() -> bool {
+        claim4() != 0
     }
 
     #[inline(always)]
@@ -193,6 +202,11 @@ impl KernelFamily for V6 {
     }
 
     #[inline(always)]
+    fn claim() -> bool {
+        claim6() != 0
+    }
+
+    #[inline(always)]
     fn source(nic: &Nic) -> Ip6 {
         nic.source6
     }
@@ -257,6 +271,18 @@ impl KernelFamily for V6 {
 fn lookup<K, V: Copy, const N: usize>(map: &HashMap<K, V, N>, key: &K) -> Option<V> {
     // SAFETY: copied out at once; a torn read needs the entry to be rewritten at that very moment.
     unsafe { map.get(key) }.copied()
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn claim4() -> u32 {
+    u32::from(table::claim::<V4>())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn claim6() -> u32 {
+    u32::from(table::claim::<V6>())
 }
 
 /// The value of the longest prefix that a whole key lies in.

@@ -36,7 +36,7 @@ pub fn run(ctx: &TcContext) -> i32 {
 pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     let skb = &Skb::new(ctx);
     // The host's stack says what is wrong with it.
-    let Ok(packet) = pulled::<F>(skb) else { return TC_ACT_UNSPEC };
+    let Some(packet) = pulled::<F>(skb) else { return TC_ACT_UNSPEC };
     first::<F>(*skb, &packet)
 }
 

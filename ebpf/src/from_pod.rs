@@ -47,8 +47,8 @@ pub fn run(ctx: &TcContext) -> i32 {
 pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     let skb = Skb::new(ctx);
     match pulled::<F>(&skb) {
-        Ok(packet) => first::<F>(skb, &packet),
-        Err(_) => finish(&skb, Reason::Malformed),
+        Some(packet) => first::<F>(skb, &packet),
+        None => finish(&skb, Reason::Malformed),
     }
 }
 

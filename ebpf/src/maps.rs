@@ -9,6 +9,7 @@ use caracal_abi::{
     COUNTER_SLOTS, Counter, Endpoint, Flow, FlowKey, Ip4, Ip6, Nic, Peer, Service, ServiceKey, SocketKey, SocketPeer,
     Tail,
 };
+use caracal_logic::Packet;
 
 use crate::route::Route;
 
@@ -95,6 +96,10 @@ pub static SOURCES6: LpmTrie<[u32; 5], u32, SOURCE_ENTRIES> = LpmTrie::new();
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Draft<A> {
+    /// The packet as it was read.
+    pub packet: Packet<A>,
+    /// Its key.
+    pub key: FlowKey<A>,
     /// The packet as its receiver sees it.
     pub question: FlowKey<A>,
     /// The receiver's answer.

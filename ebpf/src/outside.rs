@@ -74,6 +74,7 @@ fn masquerade<F: KernelFamily>(packet: &Packet<F::Addr>, draft: &mut Draft<F::Ad
     if source.is_unspecified() {
         return Err(Reason::NoSource);
     }
+    draft.key = *key;
     draft.question = FlowKey::new(source, key.dst, key.sport, key.dport, key.protocol);
     draft.back.flags |= Flow::<F::Addr>::TRANSLATED;
     lease::<F>(packet, draft)?;
@@ -106,7 +107,7 @@ fn lease<F: KernelFamily>(packet: &Packet<F::Addr>, draft: &mut Draft<F::Addr>) 
         } else if attempt > 0 {
             break;
         }
-        if table::claim::<F>(key, draft) {
+        if F::claim() {
             return Ok(());
         }
     }

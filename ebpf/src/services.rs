@@ -33,6 +33,7 @@ pub fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>, hook: Hook
     // A pod does not take what it seems to have sent itself.
     let is_itself = is_pod(hook) && backend.ifindex == skb.ifindex();
     let client = if is_itself { F::GATEWAY } else { key.src };
+    draft.key = *key;
     draft.question = FlowKey::new(client, service.backend, key.sport, service.port, key.protocol);
     way_back::<F>(skb, key, &backend, hook, &mut draft.back);
     if !find_port::<F>(key, draft) {
@@ -80,7 +81,7 @@ fn find_port<F: KernelFamily>(key: &FlowKey<F::Addr>, draft: &mut Draft<F::Addr>
         // Far apart, and never what a host gives to its own sockets first.
         draft.question.sport =
             if attempt == 0 { key.sport } else { Be16::new(wanted.wrapping_add(attempt * 4099) | UNPRIVILEGED) };
-        if table::claim::<F>(key, draft) {
+        if F::claim() {
             return true;
         }
     }

@@ -11,7 +11,7 @@ use caracal_logic::{
     tracking::{self, State},
 };
 
-use crate::{beside, count::count, family::KernelFamily, forward, maps::Draft, route, skb::Skb};
+use crate::{beside, count::count, draft::draft, family::KernelFamily, forward, maps::Draft, route, skb::Skb};
 
 /// In which of the two a flow is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -151,13 +151,16 @@ fn comes_another_way<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, f
     true
 }
 
-/// Takes the place of the answers to the flow of `key`, once translated to `draft.question`, unless somebody else has it: then
-/// nobody else gets it until it is forgotten. Everything else about the way back is drafted already.
+/// Takes the place of the answers to the flow of `draft.key`, once translated to `draft.question`, unless somebody else has
+/// it: then nobody else gets it until it is forgotten. Everything else about the way back is drafted already.
+///
+/// For [`KernelFamily::claim`]: a global function to the verifier, which looks at it once, however often it is tried.
 #[inline(always)]
-pub fn claim<F: KernelFamily>(key: &FlowKey<F::Addr>, draft: &mut Draft<F::Addr>) -> bool {
+pub fn claim<F: KernelFamily>() -> bool {
     const NOBODY_ELSE: u64 = 1;
 
-    let Draft { question, answer, back, .. } = draft;
+    let Some(draft) = draft::<F>() else { return false };
+    let Draft { key, question, answer, back, .. } = draft;
     *answer = question.reverse();
     back.translation = Translation::new(answer, &key.reverse());
     if let Some((flow, place)) = find::<F>(answer) {

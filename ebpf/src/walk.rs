@@ -4,15 +4,13 @@
 //! of its hook and family behind [`TAILS`], which sees the packet untouched and decides everything anew. That one has a
 //! stack of its own, and the verifier follows it by itself.
 
-use aya_ebpf::{
-    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
-    programs::TcContext,
-};
+use aya_ebpf::{bindings::TC_ACT_SHOT, programs::TcContext};
 use caracal_abi::{Flow, Hook, Reason, Tail, Via};
-use caracal_logic::{Kind, Malformed, Packet, control::SYN, parse, tracking};
+use caracal_logic::{Kind, MAX_OFFSET, Packet, control::SYN, parse, tracking};
 
 use crate::{
     count::count,
+    draft::draft,
     family::KernelFamily,
     forward::{account, redirect},
     maps::TAILS,
@@ -69,13 +67,18 @@ fn established<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Opti
 }
 
 /// The packet, its headers pulled together if they were split over fragments, which is rare.
+///
+/// It is written down and read again, which the verifier does not see through: however many ways there are through the
+/// headers, what follows is followed once.
 #[inline(always)]
-pub fn pulled<F: KernelFamily>(skb: &Skb<'_>) -> Result<Packet<F::Addr>, Malformed> {
+pub fn pulled<F: KernelFamily>(skb: &Skb<'_>) -> Option<Packet<F::Addr>> {
     if !skb.pull_headers() {
-        return Err(Malformed::TooShort);
+        return None;
     }
-    parse::<F, _>(skb, L3)
+    let draft = draft::<F>()?;
+    draft.packet = parse::<F, _>(skb, L3).ok()?;
+    // SAFETY: no instruction at all, but one that may write any memory as far as the compiler knows.
+    unsafe { core::arch::asm!("", options(nostack)) };
+    let packet = &draft.packet;
+    Some(Packet { l3: L3, l4: packet.l4 & MAX_OFFSET, ..*packet })
 }
-
-/// For packets that are left to the host.
-pub const TO_HOST: i32 = TC_ACT_UNSPEC;

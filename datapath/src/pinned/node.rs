@@ -1,9 +1,13 @@
 //! What is the node's own: addresses, NICs, sockets.
 
-use std::{collections::BTreeSet, net::IpAddr, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    path::Path,
+};
 
 use aya::Pod;
-use caracal_abi::{Ip4, Ip6, map, program};
+use caracal_abi::{Ip4, Ip6, Nic, map, program};
 
 use super::Pinned;
 use crate::{
@@ -27,6 +31,18 @@ impl Pinned {
         let mut errors: Vec<Error> = interfaces.iter().filter_map(attach).collect();
         errors.extend(self.forget_links_except(program::FROM_NET, interfaces).err());
         errors
+    }
+
+    /// Makes these be what is known of NICs. Returns how many records were written or removed.
+    pub fn set_nics(&self, wanted: &BTreeMap<u32, Nic>) -> Result<usize, Error> {
+        let mut table = self.table::<u32, Nic>(map::NICS)?;
+        let there: BTreeMap<u32, Nic> = table.entries()?.into_iter().collect();
+        let gone: Vec<u32> = there.keys().filter(|ifindex| !wanted.contains_key(ifindex)).copied().collect();
+        let new = wanted.iter().filter(|(ifindex, nic)| there.get(ifindex) != Some(nic));
+        let new: Vec<(u32, Nic)> = new.map(|(ifindex, nic)| (*ifindex, *nic)).collect();
+        table.set_all(&new)?;
+        table.remove_all(&gone)?;
+        Ok(new.len() + gone.len())
     }
 
     /// Attaches the programs of sockets to a cgroup: every process in it and below talks to services by them.

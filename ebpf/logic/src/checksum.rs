@@ -50,7 +50,7 @@ mod tests {
                 header.identification = id;
                 Be16::new(header.calc_header_checksum())
             };
-            assert_eq!(checksum_after(header(from), change), header(to), "id {id}");
+            assert_eq!(checksum_after(header(from), change.into()), header(to), "id {id}");
         }
     }
 

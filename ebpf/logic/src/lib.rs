@@ -33,4 +33,5 @@ pub use link::{Link, arp, link};
 pub use malformed::Malformed;
 pub use network::{Family, Fragment, MAX_EXTENSIONS, Network, V4, V6};
 pub use packet::{Kind, Packet, inner, parse};
+pub use verifier::MAX_OFFSET;
 pub use wire::{Bytes, Wire};

@@ -1,7 +1,7 @@
 //! What the kernel's verifier needs and no other reader.
 
 /// No header may begin beyond this: the verifier follows no offset into a packet above 0xffff, the header included.
-pub(crate) const MAX_OFFSET: usize = 0x7fff;
+pub const MAX_OFFSET: usize = 0x7fff;
 
 /// The offset unchanged, which is at most [`MAX_OFFSET`], and that is now all the verifier knows of it.
 ///

@@ -1,9 +1,9 @@
 //! What the maps hold.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use caracal_abi::{Counter, Flow, FlowKey, Hook, Reason};
-use caracal_datapath::counters;
+use caracal_datapath::{Clock, counters};
 
 use super::Plane;
 
@@ -24,6 +24,16 @@ impl Plane {
     #[must_use]
     pub fn flow(&self, key: &FlowKey<IpAddr>) -> Option<Flow<IpAddr>> {
         self.flows().into_iter().find(|(found, _)| found == key).map(|(_, flow)| flow)
+    }
+
+    /// Waits until what was stamped until now is of an earlier tick.
+    pub fn wait_for_a_tick(&self) {
+        let clock = Clock::open().expect("a clock");
+        let begin = clock.now().expect("the clock");
+        while clock.now().expect("the clock") == begin {
+            #[expect(clippy::disallowed_methods, reason = "there is nothing to be told by")]
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// A counter of `from_pod`.

@@ -5,11 +5,13 @@
 
 mod architecture;
 mod datapath_attach;
+mod datapath_budget;
 mod datapath_pins;
 mod datapath_tables;
 mod fixtures_beside_host_nat;
 mod fixtures_from_pod;
 mod fixtures_life;
+mod fixtures_masquerade;
 mod fixtures_pod_to_pod;
 mod fixtures_port_mappings;
 mod lab_beside_kube_proxy;
