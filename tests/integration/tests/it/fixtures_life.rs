@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use caracal_abi::{Reason, Via};
 use caracal_datapath::Mapping;
-use caracal_harness::{Context, Edit, Frame, Life, Nic, Plane, Pod, Problem, Quote, isolated, shape, tcp};
+use caracal_harness::{Context, Frame, Life, Nic, Plane, Pod, isolated, shape, tcp};
 use caracal_integration::{GATEWAY_MAC, Stage};
 
 const UDP: u8 = 17;
@@ -79,19 +79,44 @@ fn packets_on_the_wrong_interface_are_dropped_established_or_not() {
 }
 
 #[test]
-fn what_is_for_nobody_here_is_the_hosts_untouched() {
+fn to_somebody_outside_and_back_by_the_hosts_routes() {
     Stage::each_family(|Stage { plane, eth0, a, outside, .. }| {
         Life::of(Frame::new(a, outside.ip).echo_request(7, 1, b"ping"))
             .on(plane)
             .from_pod(a)
-            .to_host()
-            .counted(Reason::ToHost)
-            .no_flow()
-            .on_the_way(|it| it.aged().mac(eth0.mac, GATEWAY_MAC))
-            .refused(outside.ip, Problem::NoRoute, Quote::Allowed)
+            .redirected()
+            .counted(Reason::NewFlow)
+            .becomes(|it| it.aged().mac(eth0.mac, GATEWAY_MAC))
+            .out_of(eth0.ifindex)
+            .via(Via::Egress)
+            .answered()
             .from_net(eth0)
-            .to_host();
-        Life::of(shape::vlan(&Frame::new(outside, a.ip).udp(1, 2, b"x"), 7)).on(plane).from_net(eth0).to_host();
+            .becomes(|it| it.aged().mac(a.gateway, a.mac))
+            .reaches(a);
+    });
+}
+
+#[test]
+fn what_the_routes_refuse_is_dropped_or_the_hosts_untouched() {
+    Stage::each_family(|Stage { plane, a, node, outside, .. }| {
+        let [blackhole, unreachable, prohibited] = if a.ip.is_ipv4() {
+            ["10.2.0.0/16", "10.3.0.0/16", "10.4.0.0/16"]
+        } else {
+            ["2001:db8:2::/48", "2001:db8:3::/48", "2001:db8:4::/48"]
+        };
+        plane.net().blackhole(blackhole);
+        plane.net().unreachable(unreachable);
+        plane.net().prohibit(prohibited);
+        let sends = |to: &str| {
+            let to = to.split_once('/').unwrap().0.parse().unwrap();
+            Life::of(Frame::new(a, to).udp(4000, 53, b"x")).on(plane).from_pod(a)
+        };
+        sends(blackhole).dropped().counted(Reason::NoRoute).no_flow();
+        for to in [unreachable, prohibited] {
+            sends(to).to_host().counted(Reason::ToHost).no_flow();
+        }
+        Life::of(Frame::new(a, *node).echo_request(7, 1, b"ping")).on(plane).from_pod(a).to_host().no_flow();
+        Life::of(shape::vlan(&Frame::new(outside, a.ip).udp(1, 2, b"x"), 7)).on(plane).from_net(&Nic::new(0)).to_host();
     });
 }
 
@@ -142,10 +167,13 @@ fn the_kernel_knows_the_routes_of_the_fixture() {
 fn from_one_node_to_another_and_back() {
     isolated(|root| {
         let (n1, n2) = (Plane::node(root, "n1"), Plane::node(root, "n2"));
-        let [nic1, nic2] = ["192.0.2.1/24", "192.0.2.2/24"].map(|address| Nic::new(0).address(address));
+        let [nic1, nic2] = [Nic::new(1).address("192.0.2.1/24"), Nic::new(2).address("192.0.2.2/24")];
         let (a, b) = (Pod::numbered("10.0.1.1", 1), Pod::numbered("10.0.2.1", 1));
         n1.wire_nics(&[&nic1]);
         n2.wire_nics(&[&nic2]);
+        n1.net().neighbour(&nic1, "192.0.2.2", nic2.mac);
+        n2.net().neighbour(&nic2, "192.0.2.1", nic1.mac);
+        n2.net().route("10.0.1.0/24", "via 192.0.2.1");
         n1.wire(&a);
         n2.wire(&b);
         let (node2, port) = (nic2.ip(b.ip), 8080);
@@ -154,9 +182,8 @@ fn from_one_node_to_another_and_back() {
         Life::of(Frame::new(&a, node2).udp(4000, port, b"question"))
             .on(&n1)
             .from_pod(&a)
-            .to_host()
-            .on_the_way(Edit::aged)
-            .over_the_wire(&nic1, &nic2)
+            .redirected()
+            .becomes(|it| it.aged().mac(nic1.mac, nic2.mac))
             .on(&n2)
             .from_net(&nic2)
             .becomes(|it| it.aged().dst(b.ip).dport(53).mac(b.gateway, b.mac))
@@ -168,8 +195,9 @@ fn from_one_node_to_another_and_back() {
             .over_the_wire(&nic2, &nic1)
             .on(&n1)
             .from_net(&nic1)
-            .to_host();
-        assert_eq!((n1.flows().len(), n2.flows().len()), (0, 2), "each node has tables of its own");
+            .reaches(&a)
+            .uncounted();
+        assert_eq!((n1.flows().len(), n2.flows().len()), (2, 2), "each node has tables of its own");
     });
 }
 
