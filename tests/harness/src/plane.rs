@@ -1,12 +1,13 @@
 //! The real programs, loaded and pinned, with a network namespace to run them in.
 
 mod tables;
+mod wire;
 
 use aya::programs::{Program, SchedClassifier, TestRun, TestRunOptions};
 use caracal_abi::program;
 use caracal_datapath::{Features, Loaded, Loader, Pinned, Root};
 
-use crate::{Context, Net, Nic, Pod};
+use crate::{Context, Net};
 
 /// What a program answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,27 +95,6 @@ impl Plane {
             Some(Program::SchedClassifier(classifier)) => classifier,
             other => panic!("{name} is not a loaded classifier but {other:?}"),
         }
-    }
-
-    /// Makes a pod known that exists only in the maps.
-    pub fn add(&self, pod: &Pod) {
-        self.pinned.set_endpoint(pod.ip, &pod.endpoint()).expect("write an endpoint");
-    }
-
-    /// Makes a pod known, with an interface, so that packets can come from there.
-    pub fn wire(&self, pod: &Pod) {
-        self.net.add_pod(pod);
-        self.add(pod);
-    }
-
-    /// Makes the node's NICs, tells it their addresses, and lets it forward.
-    pub fn wire_nics(&self, nics: &[&Nic]) {
-        self.net.forward(true);
-        for nic in nics {
-            self.net.add_nic(nic);
-        }
-        let addresses: Vec<_> = nics.iter().flat_map(|nic| nic.ips()).collect();
-        self.pinned.set_node_addresses(&addresses).expect("write the node's addresses");
     }
 
     /// Runs a packet through `from_pod` as if it came from the interface [`Plane::IFINDEX`].
