@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use caracal_abi::{Reason, Via};
-use caracal_datapath::Mapping;
+use caracal_datapath::{Loader, Mapping};
 use caracal_harness::{Context, Frame, Life, Nic, Plane, Pod, isolated, shape, tcp};
 use caracal_integration::{GATEWAY_MAC, Stage};
 
@@ -93,6 +93,29 @@ fn to_somebody_outside_and_back_by_the_hosts_routes() {
             .from_net(eth0)
             .becomes(|it| it.aged().mac(a.gateway, a.mac))
             .reaches(a);
+    });
+}
+
+#[test]
+fn to_somebody_outside_as_the_node_but_to_networks_inside_as_oneself() {
+    let masquerade = |loader| Loader { masquerade: Some(40_000..=40_999), ..loader };
+    Stage::each_family_with(masquerade, |Stage { plane, eth0, node, a, outside, .. }| {
+        let question = Frame::new(a, outside.ip).udp(4000, 53, b"question");
+        Life::of(question)
+            .on(plane)
+            .from_pod(a)
+            .redirected()
+            .is_from_to(*node, outside.ip)
+            .shows(|packet| assert!(matches!(packet.ports(), Some((32_768..=65_535, 53))), "{packet}"))
+            .answered()
+            .from_net(eth0)
+            .reaches(a)
+            .is_from_to(outside.ip, a.ip)
+            .shows(|packet| assert_eq!(packet.ports(), Some((53, 4000))));
+        let network = if a.ip.is_ipv4() { "198.51.100.0/24" } else { "2001:db8:ffff::/48" };
+        plane.inside(network);
+        let question = Frame::new(a, outside.ip).udp(4001, 53, b"question");
+        Life::of(question).on(plane).from_pod(a).redirected().becomes(|it| it.aged().mac(eth0.mac, GATEWAY_MAC));
     });
 }
 
