@@ -42,11 +42,11 @@ pub fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>, pod: &Endp
     begin(&mut draft.back, draft.forth.out_ifindex, 0);
     towards(&mut draft.back, pod);
     draft.back.flags = Flow::<F::Addr>::FROM_NET;
-    count(skb, Hook::FromPod, Reason::NewFlow);
     if MASQUERADE.load() != 0 && F::peer(&key.dst).is_none_or(|peer| peer.flags & Peer::INSIDE == 0) {
         if let Err(reason) = masquerade::<F>(packet, draft) {
             return drop(skb, Hook::FromPod, reason);
         }
+        count(skb, Hook::FromPod, Reason::NewFlow);
         if let Some(faster) = table::store_claimed::<F>(skb, packet, Hook::FromPod, draft) {
             return forward::send::<F>(skb, packet, faster);
         }
@@ -54,6 +54,7 @@ pub fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>, pod: &Endp
         draft.answer = key.reverse();
         let place = if place == Place::Main as u32 { Place::Main } else { Place::New };
         table::store::<F>(skb, packet, Hook::FromPod, draft, place);
+        count(skb, Hook::FromPod, Reason::NewFlow);
     }
     forward::send::<F>(skb, packet, &draft.forth)
 }

@@ -1,9 +1,9 @@
 //! ICMP errors: each belongs to the flow of the packet inside it, and goes where that flow's answers go, changed as they are.
 
 use caracal_abi::{Be16, Flow, FlowKey, Hook, Reason, Translation};
-use caracal_logic::{Kind, Packet, headers, inner};
+use caracal_logic::{Kind, Packet, headers, inner, sctp};
 
-use crate::{count::count, family::KernelFamily, forward::go_related, skb::Skb, table, translate::PSEUDO_HEADER};
+use crate::{count::count, family::KernelFamily, forward::go_related, skb::Skb, table, translate::{PSEUDO_HEADER, sctp_checksum_after}};
 
 /// What there is to do with an error.
 pub enum Related {
@@ -76,7 +76,7 @@ fn restore<F: KernelFamily>(skb: &Skb<'_>, inner: &Packet<F::Addr>, key: &FlowKe
             match inner.kind {
                 Kind::Tcp => (core::mem::offset_of!(headers::Tcp, checksum), covered),
                 Kind::Udp => (core::mem::offset_of!(headers::Udp, checksum), covered),
-                _ => return Some(content),
+                _ => return Some(sctp_checksum::<F>(skb, inner, key, content)),
             }
         }
         Kind::Echo => {
@@ -102,4 +102,23 @@ fn restore<F: KernelFamily>(skb: &Skb<'_>, inner: &Packet<F::Addr>, key: &FlowKe
     }
     *checksum = caracal_logic::checksum_after(before, covered.into());
     Some(Translation::<F::Addr>::add(content, Translation::<F::Addr>::change(before, *checksum)))
+}
+
+/// SCTP's knows no addresses. It is of the whole packet, however much of it is quoted.
+#[inline(always)]
+fn sctp_checksum<F: KernelFamily>(
+    skb: &Skb<'_>,
+    inner: &Packet<F::Addr>,
+    key: &FlowKey<F::Addr>,
+    content: u16,
+) -> u16 {
+    let Some(header) = skb.writable::<headers::Sctp>(inner.l4) else { return content };
+    // SAFETY: `writable` has checked that the whole header is inside the packet.
+    let before = unsafe { (*header).checksum };
+    let change = sctp::word(inner.key.sport, inner.key.dport) ^ sctp::word(key.sport, key.dport);
+    let after = sctp_checksum_after(before, change, inner);
+    let Some(header) = skb.writable::<headers::Sctp>(inner.l4) else { return content };
+    // SAFETY: the same.
+    unsafe { (*header).checksum = after };
+    Translation::<F::Addr>::add(content, Translation::<F::Addr>::change_of_word(before, after))
 }

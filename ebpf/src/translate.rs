@@ -1,6 +1,6 @@
 //! Giving a packet other addresses and ports.
 
-use caracal_abi::{Be16, Translation};
+use caracal_abi::{Be16, Be32, Translation};
 use caracal_logic::{Kind, Packet, headers, sctp};
 
 use crate::{family::KernelFamily, skb::Skb};
@@ -76,7 +76,7 @@ fn echo_id<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, translation
     Some(())
 }
 
-/// SCTP's ports, which [`translate`] leaves alone. The checksum knows no addresses. Zero stands for one that is the NIC's to compute.
+/// SCTP's ports, which [`translate`] leaves alone. The checksum knows no addresses.
 #[inline(always)]
 pub fn sctp_ports<A>(skb: &Skb<'_>, packet: &Packet<A>, translation: &Translation<A>) -> Option<()> {
     let header: *mut headers::Sctp = skb.writable(packet.l4)?;
@@ -85,17 +85,23 @@ pub fn sctp_ports<A>(skb: &Skb<'_>, packet: &Packet<A>, translation: &Translatio
     let change = sctp::word(header.ports.src, header.ports.dst) ^ sctp::word(translation.sport, translation.dport);
     header.ports.src = translation.sport;
     header.ports.dst = translation.dport;
-    let checksum = header.checksum.get();
-    if change != 0 && checksum != 0 {
-        #[expect(clippy::cast_possible_truncation, reason = "headers are short")]
-        let len = packet.l3_len - (packet.l4 - packet.l3) as u32;
-        // The one number in the protocol that goes over the wire lowest byte first.
-        let change = sctp_checksum_change(change, len).swap_bytes();
-        let header: *mut headers::Sctp = skb.writable(packet.l4)?;
-        // SAFETY: the same.
-        unsafe { (*header).checksum = caracal_abi::Be32::new(checksum ^ change) };
-    }
+    let checksum = sctp_checksum_after(header.checksum, change, packet);
+    let header: *mut headers::Sctp = skb.writable(packet.l4)?;
+    // SAFETY: the same.
+    unsafe { (*header).checksum = checksum };
     Some(())
+}
+
+/// The checksum of an SCTP packet whose first word has changed. Zero stands for one that is the NIC's to compute.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "headers are short")]
+pub fn sctp_checksum_after<A>(checksum: Be32, change: u32, packet: &Packet<A>) -> Be32 {
+    if change == 0 || checksum.get() == 0 {
+        return checksum;
+    }
+    let len = packet.l3_len - (packet.l4 - packet.l3) as u32;
+    // The one number in the protocol that goes over the wire lowest byte first.
+    Be32::new(checksum.get() ^ sctp_checksum_change(change, len).swap_bytes())
 }
 
 /// A global function to the verifier, which looks at its loops once, whoever calls it and with whatever numbers.

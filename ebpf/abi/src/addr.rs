@@ -61,6 +61,13 @@ impl Be32 {
     pub const fn get(self) -> u32 {
         u32::from_be(self.0)
     }
+
+    /// The number as it lies in memory, for checksums.
+    #[inline(always)]
+    #[must_use]
+    pub const fn memory(self) -> u32 {
+        self.0
+    }
 }
 
 /// A 64-bit number in network byte order.

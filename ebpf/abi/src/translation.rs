@@ -1,6 +1,6 @@
 //! Other addresses and ports for a packet.
 
-use crate::{Address, Be16, FlowKey};
+use crate::{Address, Be16, Be32, FlowKey};
 
 /// New addresses and ports, and what they do to checksums: ones' complement differences, folded to sixteen bits. Such sums
 /// do not mind byte order, so the numbers are as they lie in memory.
@@ -49,6 +49,13 @@ impl<A: Address> Translation<A> {
     #[inline(always)]
     #[must_use]
     pub const fn change(from: Be16, to: Be16) -> u16 {
+        fold(sum(to.memory(), !from.memory()))
+    }
+
+    /// The same of two that lie side by side.
+    #[inline(always)]
+    #[must_use]
+    pub const fn change_of_word(from: Be32, to: Be32) -> u16 {
         fold(sum(to.memory(), !from.memory()))
     }
 }

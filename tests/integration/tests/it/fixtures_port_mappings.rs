@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use caracal_abi::{Flow, Hook, Reason, Via};
 use caracal_datapath::{Mapping, counters};
-use caracal_harness::{Action, Frame, Plane, Pod, isolated};
-use caracal_integration::pairs;
+use caracal_harness::{Action, Frame, Life, Plane, Pod, isolated};
+use caracal_integration::{Stage, pairs};
 
 const HOST_PORT: u16 = 8080;
 const POD_PORT: u16 = 80;
@@ -106,29 +106,32 @@ fn from_outside_to_the_pod_and_back() {
 }
 
 #[test]
-fn the_answer_leaves_as_the_nodes() {
-    for_each_family(|plane, cast| {
-        // The pod with the mapped port is the one whose interface packets of this fixture come from.
-        let Cast { node, outside, near: server, .. } = cast;
-        for protocol in [TCP, UDP] {
-            plane.pinned().unmap_ports(cast.server.ifindex).unwrap();
-            map(plane, cast, any(cast), protocol, server);
-            let (question, answer, expected) = if protocol == UDP {
-                (
-                    Frame::new(outside, *node).udp(4000, HOST_PORT, b"question"),
-                    Frame::new(server, outside.ip).udp(POD_PORT, 4000, b"answer"),
-                    Frame::new(server, outside.ip).source(*node).ttl(63).udp(HOST_PORT, 4000, b"answer"),
-                )
-            } else {
-                (
-                    Frame::new(outside, *node).syn(4000, HOST_PORT),
-                    Frame::new(server, outside.ip).syn_ack(POD_PORT, 4000),
-                    Frame::new(server, outside.ip).source(*node).ttl(63).syn_ack(HOST_PORT, 4000),
-                )
-            };
-            assert_eq!(plane.from_net(&question).action, Action::Redirect);
-            let outcome = plane.from_pod(&answer);
-            assert_eq!((outcome.action, outcome.packet), (Action::Redirect, expected));
+fn the_answer_leaves_as_the_nodes_by_the_hosts_routes() {
+    Stage::each_family(|Stage { plane, eth0, node, a, outside, .. }| {
+        let host_ip = if node.is_ipv4() { "0.0.0.0" } else { "::" }.parse().unwrap();
+        for protocol in [TCP, UDP, SCTP] {
+            let mapping = Mapping { host_ip, host_port: HOST_PORT, protocol, pod_ip: a.ip, pod_port: POD_PORT };
+            plane.pinned().map_port(&mapping, a.ifindex).unwrap().unwrap();
+        }
+        let to_node = Frame::new(outside, *node);
+        let questions = [
+            to_node.syn(4000, HOST_PORT),
+            to_node.udp(4000, HOST_PORT, b"question"),
+            to_node.sctp(4000, HOST_PORT, &[1, 0, 0, 4]),
+        ];
+        for question in questions {
+            Life::of(question)
+                .on(plane)
+                .from_net(eth0)
+                .redirected()
+                .counted(Reason::Service)
+                .becomes(|it| it.aged().dst(a.ip).dport(POD_PORT).mac(a.gateway, a.mac))
+                .answered()
+                .from_pod(a)
+                .redirected()
+                .uncounted()
+                .becomes(|it| it.aged().src(*node).sport(HOST_PORT))
+                .out_of(eth0.ifindex);
         }
     });
 }
@@ -177,10 +180,9 @@ fn a_mapping_of_one_address_wins_over_one_of_all() {
 #[test]
 fn everything_else_a_nic_receives_is_the_hosts_untouched() {
     for_each_family(|plane, cast| {
-        let Cast { node, outside, server, .. } = cast;
+        let Cast { node, outside, .. } = cast;
         let others = [
             Frame::new(outside, *node).udp(4000, HOST_PORT + 1, b"x"),
-            Frame::new(outside, server.ip).udp(4000, HOST_PORT, b"x"),
             Frame::new(outside, cast.outside.ip).syn(4000, HOST_PORT),
         ];
         for sent in others {
