@@ -102,6 +102,12 @@ impl Fixture {
         Ok(())
     }
 
+    /// Flows that both sides want: each direction is one.
+    pub fn established(&self) -> anyhow::Result<usize> {
+        let pinned = self.plane.pinned();
+        Ok(pinned.flows4()?.main.entries()?.len() + pinned.flows6()?.main.entries()?.len())
+    }
+
     /// Packets that were counted under any reason, and how many under which.
     pub fn counted(&self) -> anyhow::Result<(u64, String)> {
         let counts = counters::read(self.plane.root())?;

@@ -72,9 +72,10 @@ impl Flows {
         self.packet(By::Opener, Part::First, FIRST_PORT)
     }
 
-    /// Lets both sides say what they have to until so many flows are established.
-    pub fn establish(&self, fixture: &Fixture, flows: u32) -> anyhow::Result<()> {
-        for port in (FIRST_PORT..).take(flows as usize) {
+    /// Lets both sides say what they have to until so many flows are established: each the `stride`th from the one before.
+    pub fn establish(&self, fixture: &Fixture, flows: u32, stride: u32) -> anyhow::Result<()> {
+        for n in 0..flows {
+            let port = FIRST_PORT + u16::try_from(u64::from(n) * u64::from(stride) % u64::from(flows))?;
             fixture.send(&self.opener, &self.packet(By::Opener, Part::First, port))?;
             fixture.send(&self.answerer, &self.packet(By::Answerer, Part::Answer, port))?;
             fixture.send(&self.opener, &self.packet(By::Opener, Part::Later, port))?;
