@@ -177,7 +177,7 @@ fn mismatch(root: &Root, error: EbpfError) -> Error {
 /// are attached already go on to the new ones.
 fn load_tails(ebpf: &mut Ebpf) -> Result<(), Error> {
     let mut programs = Vec::new();
-    for tail in Tail::ALL {
+    for tail in Tail::ALL.iter().copied() {
         let name = tail.name();
         let program = ebpf.program_mut(name).ok_or(Error::NoProgram { name })?;
         load_program(name, program)?;

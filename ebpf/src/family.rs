@@ -1,7 +1,9 @@
 //! What the two address families differ in once the parser is done: their maps and their headers' lifetime field.
 
 use aya_ebpf::btf_maps::{HashMap, LpmTrie, LruHashMap, lpm_trie};
-use caracal_abi::{Be32, Be64, Endpoint, Ip4, Ip6, Nic, Peer, Service, ServiceKey, SocketKey, SocketPeer, Translation};
+use caracal_abi::{
+    Be32, Be64, Endpoint, Ip4, Ip6, Nic, Peer, Service, ServiceKey, SocketKey, SocketPeer, Tail, Translation,
+};
 use caracal_logic::{Family, V4, V6, headers};
 
 use crate::{
@@ -23,6 +25,12 @@ pub trait KernelFamily: Family {
     /// The host as pods address it: who seems to have sent what a pod sends to itself by way of a service.
     const GATEWAY: Self::Addr;
 
+    /// Where first packets go on to that may be for a service.
+    const SERVICE: Tail;
+    /// Where first packets to nobody on this node go on to.
+    const OUTSIDE: Tail;
+    /// Where ICMP errors go on to.
+    const RELATED: Tail;
     /// The number of the family in sockets.
     const SOCKET_FAMILY: u8;
     /// Bytes of the header without options.
@@ -78,6 +86,9 @@ impl KernelFamily for V4 {
     const GATEWAY: Ip4 = Ip4(Be32::new(0xa9fe_0101));
     const HAS_LINK_LOCAL_LIFE: bool = false;
     const HEADER_HAS_CHECKSUM: bool = true;
+    const SERVICE: Tail = Tail::Service4;
+    const OUTSIDE: Tail = Tail::Outside4;
+    const RELATED: Tail = Tail::Related4;
     const SOCKET_FAMILY: u8 = 2;
     const HEADER_LEN: u32 = 20;
 
@@ -172,6 +183,9 @@ impl KernelFamily for V6 {
     const GATEWAY: Ip6 = Ip6([Be64::new(0xfe80 << 48), Be64::new(1)]);
     const HAS_LINK_LOCAL_LIFE: bool = true;
     const HEADER_HAS_CHECKSUM: bool = false;
+    const SERVICE: Tail = Tail::Service6;
+    const OUTSIDE: Tail = Tail::Outside6;
+    const RELATED: Tail = Tail::Related6;
     const SOCKET_FAMILY: u8 = 10;
     const HEADER_LEN: u32 = 40;
 

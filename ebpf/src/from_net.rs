@@ -13,12 +13,10 @@ use crate::{
     family::KernelFamily,
     forward::send,
     maps::HOST_NAT,
-    related::{self, Related},
     route,
-    services::{self, NO_SERVICE},
     skb::Skb,
     table::{self, Found, Place},
-    walk::{pulled, walk},
+    walk::{go_on, pulled, walk},
 };
 
 /// By the fast path if that is possible.
@@ -31,19 +29,12 @@ pub fn run(ctx: &TcContext) -> i32 {
     }
 }
 
-/// What the fast path has left.
+/// What the fast path has left: what is known of the flow, and whether it is for a pod.
 #[inline(always)]
 pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     let skb = &Skb::new(ctx);
     // The host's stack says what is wrong with it.
-    let Some(packet) = pulled::<F>(skb) else { return TC_ACT_UNSPEC };
-    first::<F>(*skb, &packet)
-}
-
-/// What is known of the flow, and whether it is for a pod.
-#[inline(always)]
-fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
-    let skb = &skb;
+    let Some(packet) = &pulled::<F>(skb) else { return TC_ACT_UNSPEC };
     let mut place = Place::New;
     if packet.kind.has_flow() && packet.ttl > 1 {
         match table::follow::<F>(skb, packet, Hook::FromNet) {
@@ -51,28 +42,30 @@ fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
             Found::Undecided(at) => place = at,
         }
     }
-    if packet.kind == Kind::IcmpError
-        && packet.ttl > 1
-        && let Related::Sent(action) = related::follow::<F>(skb, packet, Hook::FromNet)
-    {
-        return action;
-    }
-    match F::endpoint(&packet.key.dst) {
-        // The host's netfilter may have translated what this answers.
-        Some(_) if HOST_NAT.load() != 0 => TC_ACT_UNSPEC,
-        Some(pod) => to_pod::<F>(skb, packet, &pod, place),
-        None => match services::first::<F>(*skb, packet, Hook::FromNet) {
-            NO_SERVICE => TC_ACT_UNSPEC,
-            action => action,
-        },
-    }
+    let tail = match packet.kind {
+        Kind::IcmpError => F::RELATED,
+        kind => {
+            if let Some(pod) = F::endpoint(&packet.key.dst) {
+                return to_pod::<F>(skb, packet, &pod, place);
+            }
+            if !kind.has_ports() {
+                return TC_ACT_UNSPEC;
+            }
+            F::SERVICE
+        }
+    };
+    let Some(draft) = draft::<F>() else { return TC_ACT_UNSPEC };
+    draft.hook = Hook::FromNet as u8;
+    go_on(ctx, Hook::FromNet, tail)
 }
 
 /// The first packet of a flow to a pod of this node.
 #[inline(always)]
 fn to_pod<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, pod: &Endpoint, place: Place) -> i32 {
     let key = &packet.key;
-    if packet.ttl <= 1 || pod.flags & Endpoint::BY_HOST != 0 || packet.kind == Kind::Neighbour {
+    // The host's netfilter may have translated what this answers.
+    let is_hosts = HOST_NAT.load() != 0 || pod.flags & Endpoint::BY_HOST != 0;
+    if is_hosts || packet.ttl <= 1 || packet.kind == Kind::Neighbour {
         return TC_ACT_UNSPEC;
     }
     // Pods of this node are not behind a NIC.
@@ -81,9 +74,6 @@ fn to_pod<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, pod: &Endpoi
     }
     if !route::leads_back::<F>(*skb, packet) {
         return drop(skb, Hook::FromNet, Reason::ReversePath);
-    }
-    if packet.kind == Kind::IcmpError {
-        return drop(skb, Hook::FromNet, Reason::Unrelated);
     }
     let Some(draft) = draft::<F>() else { return TC_ACT_UNSPEC };
     begin(&mut draft.forth, skb.ifindex(), skb.len());

@@ -18,12 +18,9 @@ use crate::{
     family::KernelFamily,
     forward::send,
     maps::HOST_NAT,
-    outside,
-    related::{self, Related},
-    services::{self, NO_SERVICE},
     skb::Skb,
     table::{self, Found, Place},
-    walk::{L3, pulled, walk},
+    walk::{L3, go_on, pulled, walk},
 };
 
 /// EtherType of ARP.
@@ -42,20 +39,11 @@ pub fn run(ctx: &TcContext) -> i32 {
     }
 }
 
-/// What the fast path has left.
+/// What the fast path has left: who sends, what is known of the flow, who receives.
 #[inline(always)]
 pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
-    let skb = Skb::new(ctx);
-    match pulled::<F>(&skb) {
-        Some(packet) => first::<F>(skb, &packet),
-        None => finish(&skb, Reason::Malformed),
-    }
-}
-
-/// Who sends, what is known of the flow, who receives.
-#[inline(always)]
-fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
-    let skb = &skb;
+    let skb = &Skb::new(ctx);
+    let Some(packet) = &pulled::<F>(skb) else { return finish(skb, Reason::Malformed) };
     let source = match source::<F>(skb, packet) {
         Ok(endpoint) => endpoint,
         Err(reason) => return finish(skb, reason),
@@ -71,30 +59,43 @@ fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
             Found::Undecided(at) => place = at,
         }
     }
-    if packet.kind == Kind::IcmpError
-        && packet.ttl > 1
-        && let Related::Sent(action) = related::follow::<F>(skb, packet, Hook::FromPod)
+    if let Some(destination) = F::endpoint(&packet.key.dst)
+        && packet.kind != Kind::IcmpError
     {
-        return action;
+        return to_pod::<F>(skb, packet, &source, &destination, place);
     }
-    let Some(destination) = F::endpoint(&packet.key.dst) else {
-        return outside::<F>(skb, packet, &source, place);
+    let Some(draft) = draft::<F>() else { return finish(skb, Reason::ToHost) };
+    draft.sender = source;
+    draft.hook = Hook::FromPod as u8;
+    draft.place = place as u8;
+    let tail = match packet.kind {
+        Kind::IcmpError => F::RELATED,
+        kind if kind.has_ports() => F::SERVICE,
+        _ => F::OUTSIDE,
     };
+    go_on(ctx, Hook::FromPod, tail)
+}
+
+/// To a pod of this node.
+#[inline(always)]
+fn to_pod<F: KernelFamily>(
+    skb: &Skb<'_>,
+    packet: &Packet<F::Addr>,
+    source: &Endpoint,
+    destination: &Endpoint,
+    place: Place,
+) -> i32 {
     if packet.ttl <= 1 {
         return finish(skb, Reason::TtlExpired);
     }
-    // The host may know what it is about.
-    if packet.kind == Kind::IcmpError {
-        return finish(skb, if HOST_NAT.load() == 0 { Reason::Unrelated } else { Reason::ViaHost });
-    }
     let Some(draft) = draft::<F>() else { return finish(skb, Reason::ToHost) };
-    from_one_to_another(&source, &destination, skb.len(), &mut draft.forth);
-    if HOST_NAT.load() != 0 && !beside::is_reply::<F>(packet, &destination) {
+    from_one_to_another(source, destination, skb.len(), &mut draft.forth);
+    if HOST_NAT.load() != 0 && !beside::is_reply::<F>(packet, destination) {
         beside::remember::<F>(packet, &mut draft.forth);
         return finish(skb, Reason::ViaHost);
     }
     if packet.kind.has_flow() {
-        from_one_to_another(&destination, &source, 0, &mut draft.back);
+        from_one_to_another(destination, source, 0, &mut draft.back);
         if HOST_NAT.load() != 0 && packet.kind == Kind::Tcp {
             draft.back.flags = Flow::<F::Addr>::AWAITS_REPLY;
         }
@@ -106,17 +107,6 @@ fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>) -> i32 {
     }
     count(skb, Hook::FromPod, if packet.kind.has_flow() { Reason::NewFlow } else { Reason::Stateless });
     send::<F>(skb, packet, &draft.forth)
-}
-
-/// To no pod of this node: to a service of it, or wherever the host's routes lead.
-#[inline(always)]
-fn outside<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, source: &Endpoint, place: Place) -> i32 {
-    match services::first::<F>(*skb, packet, Hook::FromPod) {
-        // The host's netfilter may have a service there that we do not know of.
-        NO_SERVICE if HOST_NAT.load() != 0 || source.flags & Endpoint::BY_HOST != 0 => finish(skb, Reason::ToHost),
-        NO_SERVICE => outside::first::<F>(*skb, packet, source, place as u32),
-        action => action,
-    }
 }
 
 /// The sending pod, if the packet may come from it.

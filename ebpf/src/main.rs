@@ -61,6 +61,18 @@ packet_programs! {
     from_net4 => from_net::decide::<V4>;
     /// The same for IPv6.
     from_net6 => from_net::decide::<V6>;
+    /// First packets that may be for a service, IPv4.
+    service4 => services::decide::<V4>;
+    /// The same, IPv6.
+    service6 => services::decide::<V6>;
+    /// First packets to nobody on this node, IPv4.
+    outside4 => outside::decide::<V4>;
+    /// The same, IPv6.
+    outside6 => outside::decide::<V6>;
+    /// ICMP errors, IPv4.
+    related4 => related::decide::<V4>;
+    /// The same, IPv6.
+    related6 => related::decide::<V6>;
 }
 
 /// One program for each call of sockets of each family.

@@ -98,6 +98,12 @@ pub static SOURCES6: LpmTrie<[u32; 5], u32, SOURCE_ENTRIES> = LpmTrie::new();
 pub struct Draft<A> {
     /// The packet as it was read.
     pub packet: Packet<A>,
+    /// The pod that sends it, if one does.
+    pub sender: Endpoint,
+    /// The [`Hook`](caracal_abi::Hook) it came to.
+    pub hook: u8,
+    /// The [`Place`](crate::table::Place) of its flow.
+    pub place: u8,
     /// Its key.
     pub key: FlowKey<A>,
     /// The packet as its receiver sees it.

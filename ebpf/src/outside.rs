@@ -3,7 +3,7 @@
 //! Masquerading lends a port of the node's to the pod for one remote address and port. The lease is the entry that awaits the
 //! answers: as long as it is there, nobody else gets that port.
 
-use aya_ebpf::{bindings::TC_ACT_UNSPEC, helpers::bpf_get_prandom_u32};
+use aya_ebpf::{bindings::TC_ACT_UNSPEC, helpers::bpf_get_prandom_u32, programs::TcContext};
 use caracal_abi::{Address as _, Be16, Endpoint, Flow, FlowKey, Hook, Peer, Reason, Translation, Via};
 use caracal_logic::{Kind, Packet};
 
@@ -12,10 +12,11 @@ use crate::{
     draft::{begin, draft, towards},
     family::KernelFamily,
     forward,
-    maps::{self, Draft, MASQUERADE, MASQUERADE_PORTS},
+    maps::{self, Draft, HOST_NAT, MASQUERADE, MASQUERADE_PORTS},
     route,
     skb::Skb,
     table::{self, Place},
+    walk::drafted,
 };
 
 /// How many ports are tried until one is free.
@@ -23,14 +24,19 @@ const ATTEMPTS: u32 = 32;
 
 /// Sends the first packet of a flow, and stores both directions.
 #[inline(always)]
-pub fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>, pod: &Endpoint, place: u32) -> i32 {
-    let skb = &skb;
-    let key = &packet.key;
-    let is_nobodys = key.dst.is_multicast() || key.dst.is_link_local() || key.dst.is_loopback();
-    if is_nobodys || !packet.kind.has_flow() || packet.ttl <= 1 || F::is_node(&key.dst) {
-        return to_host(skb, if packet.ttl <= 1 { Reason::TtlExpired } else { Reason::ToHost });
-    }
+pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
+    let skb = &Skb::new(ctx);
     let Some(draft) = draft::<F>() else { return to_host(skb, Reason::ToHost) };
+    let packet = &drafted::<F>(draft);
+    let key = &packet.key;
+    if packet.ttl <= 1 {
+        return to_host(skb, Reason::TtlExpired);
+    }
+    let is_hosts = HOST_NAT.load() != 0 || draft.sender.flags & Endpoint::BY_HOST != 0;
+    let is_nobodys = key.dst.is_multicast() || key.dst.is_link_local() || key.dst.is_loopback();
+    if is_hosts || is_nobodys || !packet.kind.has_flow() || F::is_node(&key.dst) {
+        return to_host(skb, Reason::ToHost);
+    }
     begin(&mut draft.forth, skb.ifindex(), skb.len());
     draft.forth.flags = Flow::<F::Addr>::ROUTED;
     route::find::<F>(*skb, key, &mut draft.forth);
@@ -40,7 +46,7 @@ pub fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>, pod: &Endp
         _ => return to_host(skb, Reason::ToHost),
     }
     begin(&mut draft.back, draft.forth.out_ifindex, 0);
-    towards(&mut draft.back, pod);
+    towards(&mut draft.back, &draft.sender);
     draft.back.flags = Flow::<F::Addr>::FROM_NET;
     if MASQUERADE.load() != 0 && F::peer(&key.dst).is_none_or(|peer| peer.flags & Peer::INSIDE == 0) {
         if let Err(reason) = masquerade::<F>(packet, draft) {
@@ -52,7 +58,7 @@ pub fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>, pod: &Endp
         }
     } else {
         draft.answer = key.reverse();
-        let place = if place == Place::Main as u32 { Place::Main } else { Place::New };
+        let place = if draft.place == Place::Main as u8 { Place::Main } else { Place::New };
         table::store::<F>(skb, packet, Hook::FromPod, draft, place);
         count(skb, Hook::FromPod, Reason::NewFlow);
     }

@@ -1,35 +1,71 @@
 //! ICMP errors: each belongs to the flow of the packet inside it, and goes where that flow's answers go, changed as they are.
 
-use caracal_abi::{Be16, Flow, FlowKey, Hook, Reason, Translation};
+use aya_ebpf::{
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
+    programs::TcContext,
+};
+use caracal_abi::{Address as _, Be16, Flow, FlowKey, Hook, Reason, Translation};
 use caracal_logic::{Kind, Packet, headers, inner, sctp};
 
-use crate::{count::count, family::KernelFamily, forward::go_related, skb::Skb, table, translate::{PSEUDO_HEADER, sctp_checksum_after}};
-
-/// What there is to do with an error.
-pub enum Related {
-    /// Done.
-    Sent(i32),
-    /// About no flow that is known here.
-    Unknown,
-}
+use crate::{
+    count::{count, drop},
+    draft::draft,
+    family::KernelFamily,
+    forward::go_related,
+    maps::HOST_NAT,
+    skb::Skb,
+    table,
+    translate::{PSEUDO_HEADER, sctp_checksum_after},
+    walk::drafted,
+};
 
 /// Sends an error to the one whose packet it is about.
 #[inline(always)]
-pub fn follow<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Hook) -> Related {
-    let Ok(inner) = inner::<F, _>(skb, packet) else { return Related::Unknown };
-    // The answers to that packet would come the way that the error does.
-    let answer = inner.key.reverse();
-    let Some(flow) = table::known::<F>(&answer) else { return Related::Unknown };
-    let comes_by_a_nic = flow.flags & Flow::<F::Addr>::FROM_NET != 0 && hook as u8 == Hook::FromNet as u8;
-    if flow.in_ifindex != skb.ifindex() && !comes_by_a_nic {
-        return Related::Unknown;
+pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
+    let skb = &Skb::new(ctx);
+    let Some(draft) = draft::<F>() else { return TC_ACT_SHOT };
+    let packet = &drafted::<F>(draft);
+    let hook = if draft.hook == Hook::FromPod as u8 { Hook::FromPod } else { Hook::FromNet };
+    let Some((inner, flow)) = flow::<F>(skb, packet, hook) else { return unrelated::<F>(skb, packet, hook) };
+    if packet.ttl <= 1 {
+        return drop(skb, hook, Reason::Unrelated);
     }
-    if flow.flags & Flow::<F::Addr>::TRANSLATED != 0 && translate::<F>(skb, packet, &inner, &flow.translation).is_none()
-    {
-        return Related::Unknown;
+    let is_translated = flow.flags & Flow::<F::Addr>::TRANSLATED != 0;
+    if is_translated && translate::<F>(skb, packet, &inner, &flow.translation).is_none() {
+        return drop(skb, hook, Reason::Malformed);
     }
     count(skb, hook, Reason::Related);
-    Related::Sent(go_related::<F>(skb, packet, flow))
+    go_related::<F>(skb, packet, flow)
+}
+
+/// The packet that an error is about, and the flow of its answers, which come the way that the error does.
+#[inline(always)]
+fn flow<F: KernelFamily>(
+    skb: &Skb<'_>,
+    packet: &Packet<F::Addr>,
+    hook: Hook,
+) -> Option<(Packet<F::Addr>, &'static mut Flow<F::Addr>)> {
+    let inner = inner::<F, _>(skb, packet).ok()?;
+    let flow = table::known::<F>(&inner.key.reverse())?;
+    let comes_by_a_nic = flow.flags & Flow::<F::Addr>::FROM_NET != 0 && hook as u8 == Hook::FromNet as u8;
+    (flow.in_ifindex == skb.ifindex() || comes_by_a_nic).then_some((inner, flow))
+}
+
+/// About no flow that is known here. The host may know what it is about, if it is for the host or the host translates.
+#[inline(always)]
+fn unrelated<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Hook) -> i32 {
+    let dst = &packet.key.dst;
+    let is_hosts = match hook {
+        Hook::FromPod => F::is_node(dst) || dst.is_link_local(),
+        Hook::FromNet => F::endpoint(dst).is_none(),
+    };
+    if HOST_NAT.load() == 0 && !is_hosts {
+        return drop(skb, hook, Reason::Unrelated);
+    }
+    if hook as u8 == Hook::FromPod as u8 {
+        count(skb, hook, Reason::ToHost);
+    }
+    TC_ACT_UNSPEC
 }
 
 /// Gives the error the addresses that the answers to the packet inside get, and that packet those that its sender knows.
@@ -106,12 +142,7 @@ fn restore<F: KernelFamily>(skb: &Skb<'_>, inner: &Packet<F::Addr>, key: &FlowKe
 
 /// SCTP's knows no addresses. It is of the whole packet, however much of it is quoted.
 #[inline(always)]
-fn sctp_checksum<F: KernelFamily>(
-    skb: &Skb<'_>,
-    inner: &Packet<F::Addr>,
-    key: &FlowKey<F::Addr>,
-    content: u16,
-) -> u16 {
+fn sctp_checksum<F: KernelFamily>(skb: &Skb<'_>, inner: &Packet<F::Addr>, key: &FlowKey<F::Addr>, content: u16) -> u16 {
     let Some(header) = skb.writable::<headers::Sctp>(inner.l4) else { return content };
     // SAFETY: `writable` has checked that the whole header is inside the packet.
     let before = unsafe { (*header).checksum };

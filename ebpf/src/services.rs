@@ -1,5 +1,9 @@
 //! Services: first packets to an address that is no pod's, and the pod that answers there.
 
+use aya_ebpf::{
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
+    programs::TcContext,
+};
 use caracal_abi::{Be16, Endpoint, Flow, FlowKey, Hook, Reason, Service, ServiceKey, Translation};
 use caracal_logic::Packet;
 
@@ -8,28 +12,29 @@ use crate::{
     draft::{begin, draft, out_of, towards},
     family::KernelFamily,
     forward::send,
-    maps::Draft,
+    maps::{Draft, HOST_NAT},
     skb::Skb,
     table,
+    walk::{drafted, go_on},
 };
-
-/// Not an action of the kernel's: no service is meant.
-pub const NO_SERVICE: i32 = i32::MIN + 1;
 
 /// How many source ports are tried until one is free.
 const PORT_ATTEMPTS: u16 = 16;
 
 /// Sends the first packet of a flow to the pod behind the service, and stores both directions.
 #[inline(always)]
-pub fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>, hook: Hook) -> i32 {
-    let skb = &skb;
+pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
+    let skb = &Skb::new(ctx);
+    let Some(draft) = draft::<F>() else { return TC_ACT_SHOT };
+    let packet = &drafted::<F>(draft);
     let key = &packet.key;
-    let Some(service) = find::<F>(packet) else { return NO_SERVICE };
-    let Some(backend) = F::endpoint(&service.backend) else { return NO_SERVICE };
+    let hook = if draft.hook == Hook::FromPod as u8 { Hook::FromPod } else { Hook::FromNet };
+    let Some((service, backend)) = find::<F>(packet).and_then(|it| Some((it, F::endpoint(&it.backend)?))) else {
+        return nobody::<F>(ctx, hook, &draft.sender);
+    };
     if packet.ttl <= 1 {
         return drop(skb, hook, Reason::ServiceTtl);
     }
-    let Some(draft) = draft::<F>() else { return NO_SERVICE };
     // A pod does not take what it seems to have sent itself.
     let is_itself = is_pod(hook) && backend.ifindex == skb.ifindex();
     let client = if is_itself { F::GATEWAY } else { key.src };
@@ -50,6 +55,20 @@ pub fn first<F: KernelFamily>(skb: Skb<'_>, packet: &Packet<F::Addr>, hook: Hook
     }
 }
 
+/// No service is meant, or nobody is behind it.
+#[inline(always)]
+fn nobody<F: KernelFamily>(ctx: &TcContext, hook: Hook, sender: &Endpoint) -> i32 {
+    if !is_pod(hook) {
+        return TC_ACT_UNSPEC;
+    }
+    // The host's netfilter may have a service there that we do not know of.
+    if HOST_NAT.load() != 0 || sender.flags & Endpoint::BY_HOST != 0 {
+        count(&Skb::new(ctx), hook, Reason::ToHost);
+        return TC_ACT_UNSPEC;
+    }
+    go_on(ctx, hook, F::OUTSIDE)
+}
+
 #[inline(always)]
 fn is_pod(hook: Hook) -> bool {
     hook as u8 == Hook::FromPod as u8
@@ -59,9 +78,6 @@ fn is_pod(hook: Hook) -> bool {
 #[inline(always)]
 fn find<F: KernelFamily>(packet: &Packet<F::Addr>) -> Option<Service<F::Addr>> {
     let key = &packet.key;
-    if !packet.kind.has_ports() {
-        return None;
-    }
     if let Some(service) = F::service(&ServiceKey::new(key.dst, key.dport, key.protocol)) {
         return Some(service);
     }

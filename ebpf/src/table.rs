@@ -14,10 +14,11 @@ use caracal_logic::{
 use crate::{beside, count::count, draft::draft, family::KernelFamily, forward, maps::Draft, route, skb::Skb};
 
 /// In which of the two a flow is stored.
+#[repr(u8)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    New,
-    Main,
+    New = 0,
+    Main = 1,
 }
 
 /// What is known of the flow that a packet belongs to, which the fast path has not dealt with.

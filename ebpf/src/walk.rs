@@ -9,11 +9,11 @@ use caracal_abi::{Flow, Hook, Reason, Tail, Via};
 use caracal_logic::{Kind, MAX_OFFSET, Packet, control::SYN, parse, tracking};
 
 use crate::{
-    count::count,
+    count::drop,
     draft::draft,
     family::KernelFamily,
     forward::{account, redirect},
-    maps::TAILS,
+    maps::{Draft, TAILS},
     skb::Skb,
     translate::translate,
 };
@@ -30,10 +30,15 @@ pub fn walk<F: KernelFamily>(ctx: &TcContext, hook: Hook, tail: Tail) -> i32 {
     {
         return action;
     }
+    go_on(ctx, hook, tail)
+}
+
+/// Has another program judge the packet.
+#[inline(always)]
+pub fn go_on(ctx: &TcContext, hook: Hook, tail: Tail) -> i32 {
     // SAFETY: the map is a program array. It comes back only if there is nothing behind the number.
     unsafe { TAILS.tail_call(ctx, tail as u32) };
-    count(skb, hook, Reason::NoProgram);
-    TC_ACT_SHOT
+    drop(&Skb::new(ctx), hook, Reason::NoProgram)
 }
 
 /// What was decided for this flow is done again.
@@ -79,6 +84,12 @@ pub fn pulled<F: KernelFamily>(skb: &Skb<'_>) -> Option<Packet<F::Addr>> {
     draft.packet = parse::<F, _>(skb, L3).ok()?;
     // SAFETY: no instruction at all, but one that may write any memory as far as the compiler knows.
     unsafe { core::arch::asm!("", options(nostack)) };
+    Some(drafted::<F>(draft))
+}
+
+/// The packet that the program before this one has read and written down.
+#[inline(always)]
+pub fn drafted<F: KernelFamily>(draft: &Draft<F::Addr>) -> Packet<F::Addr> {
     let packet = &draft.packet;
-    Some(Packet { l3: L3, l4: packet.l4 & MAX_OFFSET, ..*packet })
+    Packet { l3: L3, l4: packet.l4 & MAX_OFFSET, ..*packet }
 }

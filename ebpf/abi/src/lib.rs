@@ -100,32 +100,46 @@ pub mod program {
     pub const TC: [&str; 2] = [FROM_POD, FROM_NET];
 }
 
-/// Programs that packets go on to, by their number in [`map::TAILS`].
-#[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tail {
-    /// What the fast path of [`program::FROM_POD`] leaves of IPv4.
-    FromPod4,
-    /// The same of IPv6.
-    FromPod6,
-    /// What the fast path of [`program::FROM_NET`] leaves of IPv4.
-    FromNet4,
-    /// The same of IPv6.
-    FromNet6,
+/// Writes the list of programs that packets go on to, once.
+macro_rules! tails {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal;)+) => {
+        /// Programs that packets go on to, by their number in [`map::TAILS`].
+        #[repr(u32)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Tail { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Tail {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The symbol name of the program.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
 }
 
-impl Tail {
-    /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 4] = [Self::FromPod4, Self::FromPod6, Self::FromNet4, Self::FromNet6];
-
-    /// The symbol name of the program.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::FromPod4 => "from_pod4",
-            Self::FromPod6 => "from_pod6",
-            Self::FromNet4 => "from_net4",
-            Self::FromNet6 => "from_net6",
-        }
-    }
+tails! {
+    /// What the fast path of [`program::FROM_POD`] leaves of IPv4.
+    FromPod4 = "from_pod4";
+    /// The same of IPv6.
+    FromPod6 = "from_pod6";
+    /// What the fast path of [`program::FROM_NET`] leaves of IPv4.
+    FromNet4 = "from_net4";
+    /// The same of IPv6.
+    FromNet6 = "from_net6";
+    /// First packets that may be for a service, IPv4.
+    Service4 = "service4";
+    /// The same, IPv6.
+    Service6 = "service6";
+    /// First packets to nobody on this node, IPv4.
+    Outside4 = "outside4";
+    /// The same, IPv6.
+    Outside6 = "outside6";
+    /// ICMP errors, IPv4.
+    Related4 = "related4";
+    /// The same, IPv6.
+    Related6 = "related6";
 }

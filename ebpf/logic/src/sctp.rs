@@ -6,6 +6,8 @@
 
 use caracal_abi::Be16;
 
+use crate::verifier;
+
 /// The polynomial, without its highest term.
 const POLYNOMIAL: u32 = 0x82f6_3b78;
 
@@ -58,7 +60,7 @@ pub fn checksum_change(word_change: u32, len: u32) -> u32 {
     let mut change = word_change;
     for (k, power) in POWERS.iter().enumerate() {
         // By that power, or by one.
-        change = product(ONE ^ (ONE ^ *power) & mask(len >> k), change);
+        change = product(ONE ^ (ONE ^ *power) & verifier::mask(len >> k), change);
     }
     change
 }

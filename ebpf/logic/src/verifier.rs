@@ -31,3 +31,19 @@ pub(crate) fn any_offset(offset: usize, noise: u16) -> usize {
     #[cfg(not(target_arch = "bpf"))]
     offset
 }
+
+/// All ones if the lowest bit is one, else all zeros, which the compiler does not see and so cannot make a branch of.
+#[inline(always)]
+pub(crate) fn mask(bits: u32) -> u32 {
+    #[cfg(target_arch = "bpf")]
+    {
+        let mut mask = u64::from(bits & 1);
+        // SAFETY: changes the one register it may change.
+        unsafe {
+            core::arch::asm!("{mask} = -{mask}", mask = inout(reg) mask, options(pure, nomem, nostack));
+        }
+        mask as u32
+    }
+    #[cfg(not(target_arch = "bpf"))]
+    (bits & 1).wrapping_neg()
+}

@@ -57,5 +57,5 @@ fn is_consistent(frame: &[u8], packet: &Read) {
     let has_ports = matches!(packet.kind, Kind::Tcp | Kind::Udp | Kind::Sctp | Kind::Echo);
     assert!(has_ports || (packet.sport, packet.dport) == (0, 0), "{packet:?}");
     assert!(packet.kind != Kind::Echo || packet.sport == packet.dport, "{packet:?}");
-    assert!(packet.kind == Kind::Tcp || packet.control == 0, "{packet:?}");
+    assert!(matches!(packet.kind, Kind::Tcp | Kind::Sctp) || packet.control == 0, "{packet:?}");
 }

@@ -8,7 +8,7 @@ use etherparse::{
     Ipv6Header, Ipv6RawExtHeader, SingleVlanHeader, TcpHeader, TcpOptions, UdpHeader, VlanId, ip_number,
 };
 
-use crate::read::Read;
+use crate::{oracle::sctp_control, read::Read};
 
 /// What a frame is made of.
 #[derive(Clone, Debug)]
@@ -224,7 +224,7 @@ impl Frame {
             _ if fragment.offset != 0 => (Kind::Fragment, 0, 0, 0),
             (Transport::Tcp { sport, dport, flags, .. }, _) => (Kind::Tcp, *sport, *dport, *flags),
             (Transport::Udp { sport, dport }, _) => (Kind::Udp, *sport, *dport, 0),
-            (Transport::Sctp { sport, dport }, _) => (Kind::Sctp, *sport, *dport, 0),
+            (Transport::Sctp { sport, dport }, _) => (Kind::Sctp, *sport, *dport, sctp_control(Some(&self.payload))),
             (Transport::Icmp(0 | 8, id), Ip::V4 { .. }) | (Transport::Icmp(128 | 129, id), Ip::V6 { .. }) => {
                 (Kind::Echo, *id, *id, 0)
             }

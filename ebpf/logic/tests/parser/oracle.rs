@@ -109,13 +109,26 @@ fn agrees_transport(payload: &[u8], icmp: IpNumber, read: &Read) {
         let udp = UdpHeaderSlice::from_slice(payload).expect("room for a UDP header");
         assert_eq!((read.kind, ports), (Kind::Udp, (udp.source_port(), udp.destination_port())));
     } else if protocol == ip_number::SCTP {
-        assert_eq!((read.kind, ports), (Kind::Sctp, ports_at(payload)));
+        assert_eq!((read.kind, ports, read.control), (Kind::Sctp, ports_at(payload), sctp_control(payload.get(12..))));
     } else if protocol == icmp {
         agrees_icmp(payload, read);
     } else {
         assert_eq!((read.kind, ports), (Kind::Other, (0, 0)));
     }
-    assert!(read.kind == Kind::Tcp || read.control == 0);
+    assert!(matches!(read.kind, Kind::Tcp | Kind::Sctp) || read.control == 0);
+}
+
+/// The flags of TCP that mean what an SCTP packet with these chunks does, by the names of RFC 9260.
+pub fn sctp_control(chunks: Option<&[u8]>) -> u8 {
+    let (fin, syn, rst, ack) = (1, 2, 4, 16);
+    match chunks.and_then(|chunks| chunks.first_chunk::<4>()).map(|chunk| chunk[0]) {
+        None => 0,
+        Some(1) => syn,
+        Some(2) => syn | ack,
+        Some(6) => rst,
+        Some(7 | 8 | 14) => fin | ack,
+        Some(_) => ack,
+    }
 }
 
 fn agrees_icmp(payload: &[u8], read: &Read) {
