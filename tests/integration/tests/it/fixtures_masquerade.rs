@@ -143,11 +143,8 @@ fn when_every_port_is_lent_the_next_flow_is_dropped_and_counted_until_one_is_ove
 fn without_an_address_to_lend_nothing_leaves() {
     on_stage(PORTS, |Stage { plane, a, outside, .. }| {
         plane.pinned().set_nics(&std::collections::BTreeMap::new()).unwrap();
-        let _ = Life::of(Frame::new(a, outside.ip).syn(1, 443))
-            .on(plane)
-            .from_pod(a)
-            .dropped()
-            .counted_all(&[Reason::NewFlow, Reason::NoSource]);
+        let _ =
+            Life::of(Frame::new(a, outside.ip).syn(1, 443)).on(plane).from_pod(a).dropped().counted(Reason::NoSource);
     });
 }
 
