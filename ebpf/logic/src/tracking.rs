@@ -3,17 +3,27 @@
 //! Each direction keeps what its own packets said. Nobody writes the other's, so two CPUs never wait for each other; how far
 //! the flow is follows from both.
 
-use caracal_abi::Flow;
+use caracal_abi::{Flow, Via};
 
 use crate::control::{FIN, RST, SYN, opens};
 
+mod timeouts;
+
+pub use timeouts::{Timeout, Timeouts};
+
 /// What packets of a direction have said, one more included.
 ///
-/// A reset may be forged or late: what goes on after one was not reset.
+/// A reset may be forged or late: what goes on after one was not reset. Who opens a connection, or answers that, has not said
+/// all it will: what it had ended before was another one.
 #[inline(always)]
 #[must_use]
 pub const fn seen_after(seen: u8, control: u8) -> u8 {
-    if control & RST == 0 { (seen & !RST) | control } else { seen | control }
+    let void = match control & (SYN | RST) {
+        0 => RST,
+        SYN => RST | FIN,
+        _ => 0,
+    };
+    (seen & !void) | control
 }
 
 /// Whether a packet says something that its flow must know, or contradicts a reset: nearly none does.
@@ -43,16 +53,30 @@ pub enum State {
     Closing,
     /// Both have. A packet that opens a connection begins another flow.
     Closed,
-    /// A connection was ended at once.
+    /// A connection was ended at once, or is to be.
     Reset,
 }
 
 impl State {
+    /// As people call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unanswered => "unanswered",
+            Self::Established => "established",
+            Self::Closing => "closing",
+            Self::Closed => "closed",
+            Self::Reset => "reset",
+        }
+    }
+
     /// From both directions.
     #[inline(always)]
     #[must_use]
     pub const fn of<A>(one: &Flow<A>, other: &Flow<A>) -> Self {
-        if (one.seen | other.seen) & RST != 0 {
+        const TO_BE_RESET: u8 = Via::Reset as u8;
+
+        if (one.seen | other.seen) & RST != 0 || one.via == TO_BE_RESET || other.via == TO_BE_RESET {
             Self::Reset
         } else if one.seen & other.seen & FIN != 0 {
             Self::Closed
