@@ -8,3 +8,4 @@ pub mod queues;
 pub mod routes;
 pub mod settle;
 pub mod sockets;
+pub mod upkeep;

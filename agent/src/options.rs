@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use caracal_datapath::Root;
+use caracal_datapath::{Root, conntrack::Given};
 use clap::Parser;
 
 /// Keeps a node's eBPF maps and routes in step with what the cluster says.
@@ -28,9 +28,18 @@ pub struct Options {
     #[arg(long, value_name = "DIR", default_value = "/run/caracal")]
     pub run_dir: PathBuf,
 
-    /// Entries of each flow table (IPv4 and IPv6). An entry takes about 150 bytes of kernel memory, IPv6 180.
-    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = clap::value_parser!(u32).range(1024..))]
-    pub flow_entries: u32,
+    /// Entries of each table of flows that both sides want (IPv4 and IPv6). An entry takes about 150 bytes of kernel memory,
+    /// IPv6 180. The tables of all other flows have a quarter of that, from 16384 to 262144 [default: what is pinned; else
+    /// one for each 64 KiB of memory, as a power of two from 65536 to 1048576].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1024..))]
+    pub flow_entries: Option<u32>,
+
+    /// For how many seconds flows may be silent, instead of the kernel's defaults: tcp-established=3600,udp=60. There are
+    /// tcp-syn-sent, tcp-syn-recv, tcp-established, tcp-unacknowledged, tcp-fin-wait, tcp-time-wait, tcp-close, udp,
+    /// udp-stream, icmp, sctp-cookie-wait, sctp-cookie-echoed, sctp-established, sctp-heartbeat-sent, sctp-shutdown,
+    /// sctp-closed and generic.
+    #[arg(long = "timeout", value_name = "NAME=SECONDS", value_delimiter = ',')]
+    pub timeouts: Vec<Given>,
 
     /// Whether the host translates addresses of pods' flows (kube-proxy, port mappings): then the first packet of a flow
     /// between pods of this node passes the host's stack, and the flow becomes direct with the reply.

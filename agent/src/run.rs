@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     Options,
-    apply::{dataplane, limits::Wanted, nics, pods, routes, settle, sockets},
+    apply::{dataplane, limits::Wanted, nics, pods, routes, settle, sockets, upkeep},
     compile,
     lock::Lock,
     source::{Manifests, Watch},
@@ -60,6 +60,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
         () = follow => {}
         () = settle => {}
         () = pods::run(options, &pinned, wanted_limits) => {}
+        () = upkeep::run(options, &pinned) => {}
         () = ended(&mut terminate, &mut interrupt) => {}
     }
     log::info!("ended; programs, maps and routes stay in place");

@@ -134,7 +134,7 @@ impl DataPlane {
         self.root.link(program::FROM_POD, ifindex).exists()
     }
 
-    /// Undoes [`DataPlane::attach`] for every link that is `gone`, without knowing its addresses. Gives every error.
+    /// Undoes [`DataPlane::attach`] and [`DataPlane::map_ports`] for every link that is `gone`, without knowing its addresses. Gives every error.
     pub fn forget(&self, mut gone: impl FnMut(u32) -> bool) -> Vec<Error> {
         let Some(pinned) = &self.pinned else { return Vec::new() };
         let known = match pinned.endpoints() {
@@ -146,7 +146,12 @@ impl DataPlane {
             addresses.entry(endpoint.ifindex).or_default().push(ip);
         }
         let gone = addresses.iter().filter(|(ifindex, _)| gone(**ifindex));
-        gone.flat_map(|(ifindex, addresses)| self.detach(*ifindex, addresses)).collect()
+        let undo = |(ifindex, addresses): (&u32, &Vec<IpAddr>)| {
+            // No new flow to the pod by its port, then none at all.
+            let unmapped = self.unmap_ports(*ifindex).err();
+            unmapped.into_iter().chain(self.detach(*ifindex, addresses))
+        };
+        gone.flat_map(undo).collect()
     }
 
     /// Undoes [`DataPlane::attach`], all or part of it, for a link that stays. Gives every error.

@@ -38,9 +38,10 @@ impl Clock {
     }
 
     /// For how many whole ticks nothing was seen.
+    #[must_use]
     pub fn since(now: u32, last_seen: u32) -> u32 {
         // A packet may have come after the clock was read.
-        now.checked_sub(last_seen).unwrap_or_default()
+        now.saturating_sub(last_seen)
     }
 }
 

@@ -10,6 +10,7 @@
 pub mod attach;
 mod bpffs;
 mod clock;
+pub mod conntrack;
 pub mod counters;
 mod error;
 mod features;
@@ -28,7 +29,7 @@ pub use caracal_abi as abi;
 pub use clock::Clock;
 pub use error::Error;
 pub use features::{Feature, Features, Importance};
-pub use flows::Flows;
+pub use flows::{Entry, Flows, Place};
 pub use load::{Loaded, Loader, Mismatch, ReversePath};
 pub use pinned::{Mapping, Pinned};
 pub use root::Root;

@@ -57,13 +57,21 @@ impl Pinned {
         attach::forget_tc(&self.root, program::FROM_POD, ifindex)
     }
 
-    /// Forgets the endpoints, and the flows, of interfaces that are gone: of pods that nobody deleted here, because our
-    /// plugin was taken out of a vendor's list while they ran.
+    /// Forgets the endpoints, the port mappings and the flows of interfaces that are gone: of pods that nobody deleted here,
+    /// because our plugin was taken out of a vendor's list while they ran.
     pub fn forget_gone(&self) -> Result<(), Error> {
         let mut socket = Socket::open()?;
-        for (addr, Endpoint { ifindex, .. }) in self.endpoints()? {
-            if link_by_index(&mut socket, ifindex)?.is_none() {
-                self.remove_endpoint(addr, ifindex)?;
+        let (endpoints, mappings) = (self.endpoints()?, self.mappings()?);
+        let known = endpoints.iter().map(|(_, endpoint)| endpoint.ifindex);
+        let known: BTreeSet<u32> = known.chain(mappings.iter().map(|(_, owner)| *owner)).collect();
+        for ifindex in known {
+            if link_by_index(&mut socket, ifindex)?.is_some() {
+                continue;
+            }
+            // No new flow to the pod by its port, then none at all.
+            self.unmap_ports(ifindex)?;
+            for (addr, _) in endpoints.iter().filter(|(_, endpoint)| endpoint.ifindex == ifindex) {
+                self.remove_endpoint(*addr, ifindex)?;
             }
         }
         Ok(())
@@ -162,12 +170,13 @@ impl Pinned {
             // An earlier attempt may have come this far and no further.
             None => false,
         };
-        let mut flows = flows(self)?;
-        let entries = flows.entries()?;
         let is_translated_to = |flow: &Flow<A>| {
             let Translation { src, dst, .. } = flow.translation;
             flow.flags & Flow::<A>::TRANSLATED != 0 && (src == addr || dst == addr)
         };
+        // Of each flow that is both directions, so nobody has to look for the other.
+        let mut flows = flows(self)?;
+        let entries = flows.entries()?;
         let of_pod = entries.iter().filter(|(key, flow)| key.src == addr || key.dst == addr || is_translated_to(flow));
         let of_pod: Vec<_> = of_pod.map(|(key, _)| *key).collect();
         flows.remove_all(&of_pod)?;

@@ -65,7 +65,7 @@ pub(crate) struct Batch {
 
 /// Where a batch look-up goes on, opaque to us. A hash's cursor is a `u32`; the kernel copies no more than the key's
 /// size for other types.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Cursor {
     position: [u64; 8],
     started: bool,
@@ -91,6 +91,17 @@ pub(crate) fn lookup_batch<K, V>(
     let result = unsafe { call(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr) };
     cursor.started = true;
     finish(result, &attr, Some(libc::ENOENT))
+}
+
+/// Removes an entry and reads what it was.
+pub(crate) fn lookup_and_delete<K, V>(map: BorrowedFd<'_>, key: &K, value: &mut V) -> io::Result<()> {
+    // SAFETY: all zeroes is a value of this union of integers.
+    let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
+    attr.__bindgen_anon_2.map_fd = map.as_raw_fd().unsigned_abs();
+    attr.__bindgen_anon_2.key = address(key);
+    attr.__bindgen_anon_2.__bindgen_anon_1.value = address(std::ptr::from_mut(value));
+    // SAFETY: both are of the sizes that the caller compared with the map's.
+    unsafe { bpf(bpf_cmd::BPF_MAP_LOOKUP_AND_DELETE_ELEM, &mut attr) }.map(drop)
 }
 
 /// Writes entries; stops at the first that fails.

@@ -20,6 +20,9 @@ use crate::{
 /// not to hold a CPU for long.
 const BATCH: usize = 1024;
 
+/// The kernel's own word for "this map cannot do that", which the C library does not know.
+const ENOTSUPP: i32 = 524;
+
 /// What is to be done with an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Revision<V> {
@@ -36,6 +39,7 @@ pub enum Revision<V> {
 pub struct Table<K, V> {
     name: String,
     map: HashMap<MapData, K, V>,
+    capacity: u32,
     types: PhantomData<(K, V)>,
 }
 
@@ -58,7 +62,7 @@ impl<K: Pod + Default, V: Pod + Default> Table<K, V> {
         }
         let map =
             Map::from_map_data(data).and_then(HashMap::try_from).map_err(Error::map(&name, "use it as a hash"))?;
-        Ok(Self { name, map, types: PhantomData })
+        Ok(Self { name, map, capacity: info.max_entries(), types: PhantomData })
     }
 
     /// The entry under `key`.
@@ -99,6 +103,40 @@ impl<K: Pod + Default, V: Pod + Default> Table<K, V> {
         Ok(replaced + self.remove_all(&removed)?)
     }
 
+    /// Writes one entry where there is none; tells whether it could. It cannot either where the table is full.
+    pub fn add(&mut self, key: &K, value: &V) -> Result<bool, Error> {
+        const BPF_NOEXIST: u64 = 1;
+
+        match self.map.insert(key, value, BPF_NOEXIST) {
+            Ok(()) => Ok(true),
+            Err(MapError::SyscallError(e)) if matches!(e.io_error.raw_os_error(), Some(libc::EEXIST | libc::E2BIG)) => {
+                Ok(false)
+            }
+            Err(source) => Err(Error::map(&self.name, "add an entry")(source)),
+        }
+    }
+
+    /// Removes one entry and returns what it was at that moment. Kernels before 5.14 cannot do that at once: there, what is
+    /// written between the look-up and the removal is lost.
+    pub fn take(&mut self, key: &K) -> Result<Option<V>, Error> {
+        let mut value = V::default();
+        match sys::lookup_and_delete(self.fd(), key, &mut value) {
+            Ok(()) => Ok(Some(value)),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(None),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | ENOTSUPP | libc::EOPNOTSUPP)) => {
+                let value = self.get(key)?;
+                Ok(if self.remove(key)? { value } else { None })
+            }
+            Err(source) => Err(self.batch_error("BPF_MAP_LOOKUP_AND_DELETE_ELEM", 0, source)),
+        }
+    }
+
+    /// How many entries there is room for.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
     /// Removes one entry; tells whether it was there.
     pub fn remove(&mut self, key: &K) -> Result<bool, Error> {
         match self.map.remove(key) {
@@ -111,26 +149,29 @@ impl<K: Pod + Default, V: Pod + Default> Table<K, V> {
 
     /// Every entry. Others may write meanwhile: what is there throughout is returned once.
     pub fn entries(&self) -> Result<Vec<(K, V)>, Error> {
-        let mut entries = Vec::new();
-        let (mut keys, mut values) = (vec![K::default(); BATCH], vec![V::default(); BATCH]);
-        let mut cursor = Cursor::default();
-        loop {
-            let batch = match sys::lookup_batch(self.fd(), &mut cursor, &mut keys, &mut values) {
-                Ok(batch) => batch,
-                // One bucket holds more than we have room for.
-                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
-                    let room = keys.len() * 2;
-                    keys.resize(room, K::default());
-                    values.resize(room, V::default());
-                    continue;
-                }
-                Err(source) => return Err(self.batch_error("BPF_MAP_LOOKUP_BATCH", entries.len(), source)),
-            };
-            entries.extend(keys.iter().copied().zip(values.iter().copied()).take(batch.count));
-            if batch.finished {
-                return Ok(entries);
-            }
+        let (mut entries, mut walk) = (Vec::new(), Walk::new(BATCH));
+        while !walk.is_finished() {
+            entries.extend(self.read(&mut walk, entries.len())?);
         }
+        Ok(entries)
+    }
+
+    /// Reads on where `walk` is. `done` entries were read before, for a message.
+    pub(crate) fn read<'w>(
+        &self,
+        walk: &'w mut Walk<K, V>,
+        done: usize,
+    ) -> Result<impl Iterator<Item = (K, V)> + use<'w, K, V>, Error> {
+        let batch = loop {
+            match sys::lookup_batch(self.fd(), &mut walk.cursor, &mut walk.keys, &mut walk.values) {
+                Ok(batch) => break batch,
+                // One bucket holds more than we have room for.
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => walk.make_room(2 * walk.keys.len()),
+                Err(source) => return Err(self.batch_error("BPF_MAP_LOOKUP_BATCH", done, source)),
+            }
+        };
+        walk.finished = batch.finished;
+        Ok(walk.keys.iter().copied().zip(walk.values.iter().copied()).take(batch.count))
     }
 
     /// Writes many entries.
@@ -163,5 +204,39 @@ impl<K: Pod + Default, V: Pod + Default> Table<K, V> {
 
     fn batch_error(&self, call: &'static str, done: usize, source: std::io::Error) -> Error {
         Error::Batch { name: self.name.clone(), call, done, source }
+    }
+}
+
+/// A walk over a table in steps, between which others may write: what is there throughout is met once.
+#[derive(Debug)]
+pub(crate) struct Walk<K, V> {
+    cursor: Cursor,
+    keys: Vec<K>,
+    values: Vec<V>,
+    finished: bool,
+}
+
+impl<K: Copy + Default, V: Copy + Default> Walk<K, V> {
+    /// From the beginning, with room for so many entries in one step.
+    pub(crate) fn new(room: usize) -> Self {
+        let mut walk = Self { cursor: Cursor::default(), keys: Vec::new(), values: Vec::new(), finished: false };
+        walk.make_room(room);
+        walk
+    }
+
+    /// More than before: the kernel gives whole buckets or none.
+    pub(crate) fn make_room(&mut self, room: usize) {
+        self.keys.resize(room, K::default());
+        self.values.resize(room, V::default());
+    }
+
+    /// From the beginning again.
+    pub(crate) fn rewind(&mut self) {
+        (self.cursor, self.finished) = (Cursor::default(), false);
+    }
+
+    /// Whether the whole table has been seen.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished
     }
 }

@@ -1,11 +1,13 @@
 //! Programs and maps: loaded, pinned, and put behind the links that exist.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use anyhow::{Context, bail};
 use caracal_datapath::{Features, Loader, Mismatch, Pinned, Root, mount_bpffs};
 
 use crate::Options;
+
+mod sizes;
 
 /// Loads this version's programs, keeping the contents of the maps, and moves every attached pod to them.
 pub fn load(options: &Options) -> anyhow::Result<Pinned> {
@@ -14,8 +16,10 @@ pub fn load(options: &Options) -> anyhow::Result<Pinned> {
     let root = Root::new(&options.bpffs);
     mount_bpffs(root.path().parent().unwrap_or(Path::new("/sys/fs/bpf")))?;
     let mismatch = if options.replace_pins { Mismatch::Replace } else { Mismatch::Refuse };
-    let flow_entries = Some(options.flow_entries);
-    let loader = Loader { host_nat: options.host_nat, mismatch, flow_entries, ..Loader::new(features) };
+    let flow_entries = Some(flow_entries(options, &root)?);
+    let new_flow_entries = flow_entries.map(sizes::new_entries);
+    let host_nat = options.host_nat;
+    let loader = Loader { host_nat, mismatch, flow_entries, new_flow_entries, ..Loader::new(features) };
     for name in loader.load(&root)?.replaced {
         log::warn!("map {name} did not fit this version and was replaced by an empty one");
     }
@@ -26,6 +30,23 @@ pub fn load(options: &Options) -> anyhow::Result<Pinned> {
     }
     log::info!("programs pinned below {}, {attached} pods attached", root.version_dir().display());
     Ok(pinned)
+}
+
+/// What was asked for, else what is there: a machine that got more memory keeps its flows.
+fn flow_entries(options: &Options, root: &Root) -> anyhow::Result<u32> {
+    const MEMORY: &str = "/proc/meminfo";
+
+    if let Some(entries) = options.flow_entries {
+        return Ok(entries);
+    }
+    if let Some(pinned) = Pinned::open(root)?
+        && let Ok(flows) = pinned.flows4()
+    {
+        return Ok(flows.main.capacity());
+    }
+    let text = fs::read_to_string(MEMORY).with_context(|| format!("{MEMORY}: cannot read it; give --flow-entries"))?;
+    let memory = sizes::memory(&text).with_context(|| format!("{MEMORY}: no MemTotal; give --flow-entries"))?;
+    Ok(sizes::main_entries(memory))
 }
 
 fn report(features: &Features) -> anyhow::Result<()> {

@@ -12,7 +12,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("ebpf/builder", &[]),
     ("ebpf/logic", &["ebpf/abi"]),
     ("ebpf", &["ebpf/abi", "ebpf/logic"]),
-    ("datapath", &["ebpf/abi", "ebpf/builder", "netlink"]),
+    ("datapath", &["ebpf/abi", "ebpf/builder", "ebpf/logic", "netlink"]),
     ("ipam", &[]),
     ("netlink", &["ebpf/abi"]),
     ("conflist", &["ipam"]),

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs};
 
 use aya::maps::{HashMap, MapData};
 use caracal_abi::{Endpoint, LAYOUT_VERSION, Mac, map, program};
-use caracal_datapath::{Error, Features, Loader, Mismatch, Pinned, Root, attach};
+use caracal_datapath::{Error, Features, Loader, Mapping, Mismatch, Pinned, Root, attach};
 use caracal_harness::{Pod, isolated};
 
 fn loader() -> Loader {
@@ -114,5 +114,34 @@ fn an_endpoint_is_removed_only_by_its_interface_and_takes_its_flows_along() {
         assert!(pinned.endpoints().unwrap().is_empty());
         assert_eq!(flows.entries().unwrap(), [(kept, Flow::default())]);
         pinned.remove_endpoint(addr.into(), 7).unwrap();
+    });
+}
+
+#[test]
+fn ports_of_a_pod_whose_interface_is_gone_lead_nowhere_any_more() {
+    isolated(|root| {
+        loader().load(root).unwrap();
+        let pinned = Pinned::open(root).unwrap().unwrap();
+        // Loopback is there, the others are not; the last has nothing but its port.
+        let [here, gone, half_gone] = [("10.0.0.1", 1), ("10.0.0.2", 4711), ("fd00::3", 4712)];
+        let map = |(pod_ip, ifindex): (&str, u32), host_port| {
+            let pod_ip: std::net::IpAddr = pod_ip.parse().unwrap();
+            let host_ip = if pod_ip.is_ipv4() { "0.0.0.0" } else { "::" }.parse().unwrap();
+            let mapping = Mapping { host_ip, host_port, protocol: 6, pod_ip, pod_port: 80 };
+            pinned.map_port(&mapping, ifindex).unwrap().unwrap();
+            mapping
+        };
+        for (number, (pod_ip, ifindex)) in [here, gone].into_iter().enumerate() {
+            let pod = Pod::new(pod_ip, u8::try_from(number).unwrap(), ifindex);
+            pinned.set_endpoint(pod.ip, &pod.endpoint()).unwrap();
+        }
+        let kept = map(here, 8080);
+        map(gone, 8081);
+        map(half_gone, 8082);
+        pinned.forget_gone().unwrap();
+        assert_eq!(pinned.mappings().unwrap(), [(kept, 1)]);
+        assert_eq!(pinned.endpoints().unwrap().len(), 1);
+        // The port is free for the next pod.
+        map(("10.0.0.9", 1), 8081);
     });
 }

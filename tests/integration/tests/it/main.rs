@@ -6,6 +6,7 @@
 mod architecture;
 mod datapath_attach;
 mod datapath_budget;
+mod datapath_conntrack;
 mod datapath_pins;
 mod datapath_tables;
 mod fixtures_beside_host_nat;
