@@ -1,8 +1,8 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
-use caracal_datapath::Root;
+use caracal_datapath::{Root, conntrack::Given};
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// Shows what Caracal holds in this node's kernel. Run it as root on the node.
@@ -35,7 +35,7 @@ pub enum Command {
     Pods,
     /// Ports of the node that lead to a pod's.
     Ports,
-    /// The flows that have been decided.
+    /// The flows that have been decided: how far they are, where they are kept, when they expire.
     Flows(Flows),
     /// What became of packets, by hook and reason.
     Counters(Counters),
@@ -43,10 +43,34 @@ pub enum Command {
 
 /// Which flows.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Flows {
     /// Only flows from or to this address.
     #[arg(long, value_name = "IP")]
-    pub address: Option<std::net::IpAddr>,
+    pub address: Option<IpAddr>,
+
+    /// The time-outs that the agent was given, for it to be right when flows expire.
+    #[arg(long = "timeout", value_name = "NAME=SECONDS", value_delimiter = ',')]
+    pub timeouts: Vec<Given>,
+
+    /// To do something to them instead.
+    #[command(subcommand)]
+    pub action: Option<FlowsAction>,
+}
+
+/// What to do to flows.
+#[derive(Debug, Subcommand)]
+pub enum FlowsAction {
+    /// Forgets flows, both directions of each: their next packet is judged anew.
+    Cut(FlowsCut),
+}
+
+/// Which flows to forget.
+#[derive(Debug, clap::Args)]
+pub struct FlowsCut {
+    /// Those from or to this address, before or after translation.
+    #[arg(long, value_name = "IP")]
+    pub address: IpAddr,
 }
 
 /// Which counters.

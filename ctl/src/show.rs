@@ -18,7 +18,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         Command::Status => status::show(options, &root),
         Command::Pods => pods::show(options, &pinned(&root)?),
         Command::Ports => ports::show(options, &pinned(&root)?),
-        Command::Flows(flows) => flows::show(options, flows, &pinned(&root)?),
+        Command::Flows(flows) => flows::run(options, flows, &pinned(&root)?),
         Command::Counters(counters) => counters::show(options, counters, &root),
     }
 }
