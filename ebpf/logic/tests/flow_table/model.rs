@@ -43,14 +43,20 @@ pub enum Event {
     Sweep,
 }
 
+/// What a side has said of its connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    pub has_asked: bool,
+    pub is_finished: bool,
+    pub has_aborted: bool,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Side {
     packets: u64,
     last: u32,
-    has_asked: bool,
+    said: Said,
     has_confirmed: bool,
-    is_finished: bool,
-    has_aborted: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,9 +72,7 @@ pub struct Seen {
     pub packets: u64,
     /// None for a direction without packets.
     pub last: Option<u32>,
-    pub has_asked: bool,
-    pub is_finished: bool,
-    pub has_aborted: bool,
+    pub said: Said,
 }
 
 /// Every flow there is.
@@ -79,7 +83,7 @@ pub struct Model {
 
 impl Connection {
     fn is_over(&self) -> bool {
-        self.sides.iter().any(|side| side.has_aborted) || self.sides.iter().all(|side| side.is_finished)
+        self.sides.iter().any(|side| side.said.has_aborted) || self.sides.iter().all(|side| side.said.is_finished)
     }
 
     /// The name of the time-out that counts.
@@ -87,21 +91,21 @@ impl Connection {
         let any = |what: fn(&Side) -> bool| self.sides.iter().any(what);
         let all = |what: fn(&Side) -> bool| self.sides.iter().all(what);
         let is_answered = all(|side| side.packets > 0);
-        let is_asked = any(|side| side.has_asked);
-        let is_unconfirmed = any(|side| side.has_asked && !side.has_confirmed);
+        let is_asked = any(|side| side.said.has_asked);
+        let is_unconfirmed = any(|side| side.said.has_asked && !side.has_confirmed);
         let total: u64 = self.sides.iter().map(|side| side.packets).sum();
         match protocol {
             Protocol::Udp if is_answered && total > 2 => "udp-stream",
             Protocol::Udp => "udp",
-            Protocol::Tcp if any(|side| side.has_aborted) => "tcp-close",
-            Protocol::Tcp if all(|side| side.is_finished) => "tcp-time-wait",
-            Protocol::Tcp if any(|side| side.is_finished) => "tcp-fin-wait",
+            Protocol::Tcp if any(|side| side.said.has_aborted) => "tcp-close",
+            Protocol::Tcp if all(|side| side.said.is_finished) => "tcp-time-wait",
+            Protocol::Tcp if any(|side| side.said.is_finished) => "tcp-fin-wait",
             Protocol::Tcp if !is_answered && is_asked => "tcp-syn-sent",
             Protocol::Tcp if !is_answered => "tcp-unacknowledged",
             Protocol::Tcp if is_unconfirmed => "tcp-syn-recv",
             Protocol::Tcp => "tcp-established",
-            Protocol::Sctp if any(|side| side.has_aborted) => "sctp-closed",
-            Protocol::Sctp if any(|side| side.is_finished) => "sctp-shutdown",
+            Protocol::Sctp if any(|side| side.said.has_aborted) => "sctp-closed",
+            Protocol::Sctp if any(|side| side.said.is_finished) => "sctp-shutdown",
             Protocol::Sctp if !is_answered && is_asked => "sctp-cookie-wait",
             Protocol::Sctp if !is_answered => "sctp-heartbeat-sent",
             Protocol::Sctp if is_unconfirmed => "sctp-cookie-echoed",
@@ -131,18 +135,18 @@ impl Model {
             match word {
                 Word::Open | Word::OpenAnswer => {
                     // What had ended was another connection.
-                    (sender.has_asked, sender.is_finished, sender.has_aborted) = (true, false, false);
+                    (sender.said.has_asked, sender.said.is_finished, sender.said.has_aborted) = (true, false, false);
                     sender.has_confirmed |= word == Word::OpenAnswer;
                 }
-                Word::Talk => (sender.has_confirmed, sender.has_aborted) = (true, false),
+                Word::Talk => (sender.has_confirmed, sender.said.has_aborted) = (true, false),
                 Word::Finish => {
-                    (sender.has_confirmed, sender.is_finished, sender.has_aborted) = (true, true, false);
+                    (sender.has_confirmed, sender.said.is_finished, sender.said.has_aborted) = (true, true, false);
                 }
-                Word::Abort => sender.has_aborted = true,
+                Word::Abort => sender.said.has_aborted = true,
             }
         }
         let confirms = !is_connection || matches!(word, Word::Talk | Word::Finish);
-        connection.is_wanted_by_both |= confirms && other.packets > 0 && !other.has_aborted;
+        connection.is_wanted_by_both |= confirms && other.packets > 0 && !other.said.has_aborted;
     }
 
     /// Forgets whose time is up. Returns how many.
@@ -163,9 +167,7 @@ impl Model {
                     in_main: connection.is_wanted_by_both,
                     packets: side.packets,
                     last: (side.packets > 0).then_some(side.last),
-                    has_asked: side.has_asked,
-                    is_finished: side.is_finished,
-                    has_aborted: side.has_aborted,
+                    said: side.said,
                 };
                 ((*protocol, *id, number), seen)
             })

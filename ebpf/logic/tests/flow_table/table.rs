@@ -9,7 +9,7 @@ use caracal_logic::{
     tracking::{self, State, Timeout, Timeouts},
 };
 
-use crate::model::{Packet, Protocol, Seen, Word};
+use crate::model::{Packet, Protocol, Said, Seen, Word};
 
 type Key = FlowKey<Ip4>;
 
@@ -119,9 +119,11 @@ impl Table {
             in_main: self.main.contains_key(key),
             packets: flow.packets,
             last: (flow.packets > 0).then_some(flow.last_seen),
-            has_asked: flow.seen & SYN != 0,
-            is_finished: flow.seen & FIN != 0,
-            has_aborted: flow.seen & RST != 0,
+            said: Said {
+                has_asked: flow.seen & SYN != 0,
+                is_finished: flow.seen & FIN != 0,
+                has_aborted: flow.seen & RST != 0,
+            },
         })
     }
 

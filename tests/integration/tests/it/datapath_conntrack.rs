@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     net::Ipv4Addr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::Duration,
 };
@@ -13,7 +13,7 @@ use caracal_datapath::{
     Features, Flows, Loader, Place, Root,
     conntrack::{Cut, Given, Sweep, Sweeper, Timeout, Timeouts},
 };
-use caracal_harness::{Plane, isolated};
+use caracal_harness::{Action, Frame, Plane, Pod, isolated};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -43,7 +43,15 @@ fn key(n: u32, protocol: u8) -> FlowKey<Ip4> {
 }
 
 fn half(seen: u8, packets: u64, idle: u32) -> Flow<Ip4> {
-    Flow { via: Via::Peer as u8, in_ifindex: 1, out_ifindex: 2, seen, packets, last_seen: NOW - idle, ..Flow::default() }
+    Flow {
+        via: Via::Peer as u8,
+        in_ifindex: 1,
+        out_ifindex: 2,
+        seen,
+        packets,
+        last_seen: NOW - idle,
+        ..Flow::default()
+    }
 }
 
 fn untouched() -> Flow<Ip4> {
@@ -53,6 +61,15 @@ fn untouched() -> Flow<Ip4> {
 fn put(flows: &mut Flows<Ip4>, place: Place, key: &FlowKey<Ip4>, [one, other]: [Flow<Ip4>; 2]) {
     flows.table_mut(place).set(key, &one).unwrap();
     flows.table_mut(place).set(&one.answer(key), &other).unwrap();
+}
+
+/// Ends the other thread's loop, also where this one has failed.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Sweeps once.
@@ -93,7 +110,8 @@ fn a_flow_goes_when_it_was_silent_for_longer_than_its_state_allows() {
         for place in [Place::New, Place::Main] {
             for (protocol, [one, other], timeout) in states {
                 let limit = timeout.default_seconds();
-                let stamped = |(seen, packets), idle| if packets == 0 { untouched() } else { half(seen, packets, idle) };
+                let stamped =
+                    |(seen, packets), idle| if packets == 0 { untouched() } else { half(seen, packets, idle) };
                 for (idle, left, longer_ago) in [(limit, 2, 0), (limit, 2, 99), (limit + 1, 0, 0), (limit + 1, 0, 99)] {
                     // Whichever was heard last, it counts.
                     let pair = [stamped(one, idle), stamped(other, idle + longer_ago)];
@@ -145,7 +163,7 @@ fn what_was_left_behind_on_the_way_to_the_other_table_goes() {
         sweep(&mut sweeper(root), NOW, 100);
         let left = flows.placed().unwrap();
         // A direction that is no sign of anything is not looked at twice: it is no one's way, and the LRU's to throw out.
-        assert!(left.iter().filter(|(place, _)| *place == Place::Main).count() == 2);
+        assert_eq!(left.iter().filter(|(place, _)| *place == Place::Main).count(), 2);
         put(&mut flows, Place::New, &key(1, TCP), [half(SYN, 1, 900), half(SYN | FIN, 1, 900)]);
         sweep(&mut sweeper(root), NOW, 100);
         assert!(flows.placed().unwrap().iter().all(|(place, _)| *place == Place::Main));
@@ -222,6 +240,7 @@ fn a_flow_that_a_packet_came_for_at_the_last_moment_is_put_back_as_a_whole() {
                     }
                 }
             });
+            let _stop = Stop(stop);
             for _ in 0..100_000 {
                 put(&mut flows, Place::Main, &key, [half(SYN | ACK | FIN, 1, 500); 2]);
                 let swept = sweep(&mut sweeper, NOW, 100);
@@ -232,9 +251,55 @@ fn a_flow_that_a_packet_came_for_at_the_last_moment_is_put_back_as_a_whole() {
                     break;
                 }
             }
-            stop.store(true, Ordering::Relaxed);
         });
         assert!(put_back >= 20, "only {put_back}");
+    });
+}
+
+/// Each sweep finds the flow to be over and removes it under the packets' feet.
+#[test]
+fn no_packet_is_lost_while_its_flow_is_swept_and_no_half_of_it_stays() {
+    isolated(|root| {
+        // Small, for many sweeps.
+        let (flow_entries, new_flow_entries) = (Some(1024), Some(1024));
+        let loader = Loader { host_nat: false, flow_entries, new_flow_entries, ..Loader::new(Features::probe()) };
+        let plane = Plane::with(root, &loader);
+        let pods = [("10.0.0.1", 1), ("10.0.0.2", 2)].map(|(ip, n)| Pod::new(ip, n, Plane::IFINDEX));
+        for pod in &pods {
+            plane.add(pod);
+        }
+        let send = |side: usize| {
+            let [from, to] = [&pods[side], &pods[1 - side]];
+            let ports = [4000, 80];
+            let outcome = plane.from_pod(&Frame::new(from, to.ip).ack(ports[side], ports[1 - side]));
+            assert_eq!(outcome.action, Action::Redirect, "{:?}", plane.counted());
+        };
+        let (stop, swept) = (AtomicBool::new(false), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            let (stop, swept, mut sweeper) = (&stop, &swept, sweeper(root));
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let sweep = sweep(&mut sweeper, u32::MAX, 100);
+                    swept.fetch_add(sweep.expired + sweep.put_back + sweep.alone, Ordering::Relaxed);
+                }
+            });
+            let _stop = Stop(stop);
+            let mut packets = 0;
+            while packets < 1_000_000 && (packets < 10_000 || swept.load(Ordering::Relaxed) < 200) {
+                send(packets % 2);
+                packets += 1;
+            }
+        });
+        assert!(swept.into_inner() >= 200);
+        // Both directions go on, and nothing is left of what was before.
+        for side in [0, 1, 0, 1] {
+            send(side);
+        }
+        let flows = plane.pinned().flows4().unwrap();
+        let left: Vec<_> = flows.placed().unwrap();
+        assert_eq!(left.iter().filter(|(place, _)| *place == Place::Main).count(), 2, "{left:?}");
+        sweep(&mut sweeper(root), u32::MAX, 100);
+        assert_eq!(flows.entries().unwrap(), []);
     });
 }
 

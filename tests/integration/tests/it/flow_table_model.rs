@@ -11,7 +11,7 @@ use caracal_datapath::{
     conntrack::{Sweeper, Timeout, Timeouts},
 };
 use caracal_harness::{Action, Frame, Plane, Pod, isolated};
-use model::{Event, Model, Packet, Protocol, Seen, Word, events, limit};
+use model::{Event, Model, Packet, Protocol, Said, Seen, Word, events, limit};
 use proptest::test_runner::{Config, TestRunner};
 
 #[path = "../../../../ebpf/logic/tests/flow_table/model.rs"]
@@ -121,9 +121,11 @@ where
                 in_main: place == Place::Main,
                 packets: flow.packets,
                 last: (flow.packets > 0).then_some(flow.last_seen),
-                has_asked: flow.seen & SYN != 0,
-                is_finished: flow.seen & FIN != 0,
-                has_aborted: flow.seen & RST != 0,
+                said: Said {
+                    has_asked: flow.seen & SYN != 0,
+                    is_finished: flow.seen & FIN != 0,
+                    has_aborted: flow.seen & RST != 0,
+                },
             };
             let twice = all.insert(self.direction(&key), seen);
             assert_eq!(twice, None, "in both tables: {:?}", self.direction(&key));
@@ -164,9 +166,12 @@ where
     isolated(|root| {
         let features = Features::probe();
         let (flow_entries, new_flow_entries) = (Some(1024), Some(1024));
-        let plane = Plane::with(root, &Loader { host_nat: false, flow_entries, new_flow_entries, ..Loader::new(features) });
+        let plane =
+            Plane::with(root, &Loader { host_nat: false, flow_entries, new_flow_entries, ..Loader::new(features) });
         let pods = [(addresses[0], 1), (addresses[1], 2)].map(|(ip, number)| Pod::new(ip, number, Plane::IFINDEX));
-        pods.iter().for_each(|pod| plane.add(pod));
+        for pod in &pods {
+            plane.add(pod);
+        }
         let timeouts = Timeouts::default().map(|timeout, _| limit(u32::try_from(timeout as usize).unwrap()));
         let config = Config { cases: SEQUENCES, failure_persistence: None, ..Config::default() };
         let played = TestRunner::new(config).run(&events(), |events| {

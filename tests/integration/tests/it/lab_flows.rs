@@ -47,7 +47,8 @@ fn flows_of_an_address_can_be_cut_and_its_connections_are_judged_anew() {
     let [mut cut, mut kept] = [&a, &c].map(|from| Connection::open(from, (b.ip4(), 80)).unwrap());
     assert_eq!(flows(&cluster, "tcp").len(), 4);
     let address = a.ip4().to_string();
-    let ctl = node.command(bin("caracalctl").unwrap()).args(["--output", "json", "flows", "cut", "--address", &address]);
+    let ctl =
+        node.command(bin("caracalctl").unwrap()).args(["--output", "json", "flows", "cut", "--address", &address]);
     let said: Value = serde_json::from_str(&ctl.run().unwrap()).unwrap();
     assert_eq!(said[0]["removed"], 2);
     let left = flows(&cluster, "tcp");
