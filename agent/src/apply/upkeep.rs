@@ -15,7 +15,7 @@ use crate::Options;
 
 /// How long the tables are left alone between two sweeps. Time-outs are this much longer at worst.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Entries that are gone over at a time: about a millisecond.
+/// Entries that are gone over at a time: a millisecond or two.
 const SLICE: usize = 4096;
 /// How long everything else has its turn between two slices.
 const BREATH: Duration = Duration::from_millis(2);
