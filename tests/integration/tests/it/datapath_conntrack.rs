@@ -1,19 +1,16 @@
 //! The end of flows against the kernel's maps: swept, cut, reset.
 
-use std::{
-    collections::BTreeSet,
-    net::Ipv4Addr,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeSet, net::Ipv4Addr, time::Duration};
 
 use caracal_abi::{Be16, Flow, FlowKey, Ip4, Translation, Via};
 use caracal_datapath::{
     Features, Flows, Loader, Place, Root,
-    conntrack::{Cut, Given, Sweep, Sweeper, Timeout, Timeouts},
+    conntrack::{Given, Sweep, Sweeper, Timeout, Timeouts},
 };
-use caracal_harness::{Action, Frame, Plane, Pod, isolated};
+use caracal_harness::{Plane, isolated};
+
+mod cut;
+mod races;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -61,15 +58,6 @@ fn untouched() -> Flow<Ip4> {
 fn put(flows: &mut Flows<Ip4>, place: Place, key: &FlowKey<Ip4>, [one, other]: [Flow<Ip4>; 2]) {
     flows.table_mut(place).set(key, &one).unwrap();
     flows.table_mut(place).set(&one.answer(key), &other).unwrap();
-}
-
-/// Ends the other thread's loop, also where this one has failed.
-struct Stop<'a>(&'a AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Sweeps once.
@@ -218,91 +206,6 @@ fn an_answer_to_somebody_else_is_no_other_direction() {
     });
 }
 
-/// Packets that come while a flow is removed: written by another CPU, as programs do.
-#[test]
-fn a_flow_that_a_packet_came_for_at_the_last_moment_is_put_back_as_a_whole() {
-    isolated(|root| {
-        let mut flows = flows(root, 1024, 1024);
-        let mut sweeper = sweeper(root);
-        let (key, stop) = (key(1, TCP), AtomicBool::new(false));
-        let mut put_back = 0;
-        thread::scope(|scope| {
-            let mut writer = again(root);
-            let stop = &stop;
-            scope.spawn(move || {
-                for packets in 0.. {
-                    for key in [key, key.reverse()] {
-                        // Only where there is one.
-                        writer.main.replace(&key, &half(SYN | ACK | FIN, packets + 1, 500)).unwrap();
-                    }
-                    if stop.load(Ordering::Relaxed) {
-                        break;
-                    }
-                }
-            });
-            let _stop = Stop(stop);
-            for _ in 0..100_000 {
-                put(&mut flows, Place::Main, &key, [half(SYN | ACK | FIN, 1, 500); 2]);
-                let swept = sweep(&mut sweeper, NOW, 100);
-                put_back += swept.put_back;
-                let there = [key, key.reverse()].map(|key| flows.get(&key).unwrap().is_some());
-                assert_eq!(there[0], there[1], "half a flow: {swept:?}");
-                if put_back >= 20 {
-                    break;
-                }
-            }
-        });
-        assert!(put_back >= 20, "only {put_back}");
-    });
-}
-
-/// Each sweep finds the flow to be over and removes it under the packets' feet.
-#[test]
-fn no_packet_is_lost_while_its_flow_is_swept_and_no_half_of_it_stays() {
-    isolated(|root| {
-        // Small, for many sweeps.
-        let (flow_entries, new_flow_entries) = (Some(1024), Some(1024));
-        let loader = Loader { host_nat: false, flow_entries, new_flow_entries, ..Loader::new(Features::probe()) };
-        let plane = Plane::with(root, &loader);
-        let pods = [("10.0.0.1", 1), ("10.0.0.2", 2)].map(|(ip, n)| Pod::new(ip, n, Plane::IFINDEX));
-        for pod in &pods {
-            plane.add(pod);
-        }
-        let send = |side: usize| {
-            let [from, to] = [&pods[side], &pods[1 - side]];
-            let ports = [4000, 80];
-            let outcome = plane.from_pod(&Frame::new(from, to.ip).ack(ports[side], ports[1 - side]));
-            assert_eq!(outcome.action, Action::Redirect, "{:?}", plane.counted());
-        };
-        let (stop, swept) = (AtomicBool::new(false), AtomicUsize::new(0));
-        thread::scope(|scope| {
-            let (stop, swept, mut sweeper) = (&stop, &swept, sweeper(root));
-            scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let sweep = sweep(&mut sweeper, u32::MAX, 100);
-                    swept.fetch_add(sweep.expired + sweep.put_back + sweep.alone, Ordering::Relaxed);
-                }
-            });
-            let _stop = Stop(stop);
-            let mut packets = 0;
-            while packets < 1_000_000 && (packets < 10_000 || swept.load(Ordering::Relaxed) < 200) {
-                send(packets % 2);
-                packets += 1;
-            }
-        });
-        assert!(swept.into_inner() >= 200);
-        // Both directions go on, and nothing is left of what was before.
-        for side in [0, 1, 0, 1] {
-            send(side);
-        }
-        let flows = plane.pinned().flows4().unwrap();
-        let left: Vec<_> = flows.placed().unwrap();
-        assert_eq!(left.iter().filter(|(place, _)| *place == Place::Main).count(), 2, "{left:?}");
-        sweep(&mut sweeper(root), u32::MAX, 100);
-        assert_eq!(flows.entries().unwrap(), []);
-    });
-}
-
 #[test]
 fn where_there_is_little_room_what_nobody_would_miss_goes_early() {
     isolated(|root| {
@@ -397,43 +300,5 @@ fn what_the_flood_leaves_in_the_lru_is_swept_too() {
         assert!(first.new.total <= 1024 && first.new.total > 0, "{first:?}");
         sweep(&mut sweeper, NOW + 11, 100);
         assert_eq!(flows.entries().unwrap(), []);
-    });
-}
-
-#[test]
-fn cutting_removes_both_directions_wherever_they_are() {
-    isolated(|root| {
-        let mut flows = flows(root, 1024, 1024);
-        put(&mut flows, Place::Main, &key(1, TCP), [half(ACK, 9, 1); 2]);
-        flows.new.set(&key(2, UDP), &half(0, 1, 1)).unwrap();
-        flows.main.set(&key(2, UDP).reverse(), &untouched()).unwrap();
-        put(&mut flows, Place::Main, &key(3, TCP), [half(ACK, 9, 1); 2]);
-        let unwanted = [ip(1), ip(2)];
-        assert_eq!(flows.cut(|key, _| unwanted.contains(&key.src)).unwrap(), 4);
-        assert_eq!(flows.entries().unwrap().len(), 2);
-        assert_eq!(flows.cut(|key, _| [key.src, key.dst].contains(&ip(3))).unwrap(), 2);
-        assert_eq!(flows.entries().unwrap(), []);
-    });
-}
-
-#[test]
-fn a_reset_waits_for_the_next_packet_of_a_connection_and_cuts_the_rest() {
-    isolated(|root| {
-        let mut flows = flows(root, 1024, 1024);
-        let flags = Flow::<Ip4>::ROUTED | Flow::<Ip4>::FROM_NET;
-        put(&mut flows, Place::Main, &key(1, TCP), [Flow { flags, ..half(ACK, 9, 1) }, half(ACK, 9, 1)]);
-        put(&mut flows, Place::New, &key(1, UDP), [half(0, 1, 1), untouched()]);
-        put(&mut flows, Place::Main, &key(2, TCP), [half(ACK, 9, 1); 2]);
-        let cut = flows.reset(|key, _| key.src == ip(1)).unwrap();
-        assert_eq!(cut, Cut { removed: 2, reset: 2 });
-        let one = flows.get(&key(1, TCP)).unwrap().unwrap();
-        assert_eq!((one.via(), one.flags, one.packets), (Some(Via::Reset), Flow::<Ip4>::FROM_NET, 9));
-        assert_eq!(flows.get(&key(1, TCP).reverse()).unwrap().unwrap().via(), Some(Via::Reset));
-        assert_eq!(flows.get(&key(2, TCP)).unwrap().unwrap().via(), Some(Via::Peer));
-        assert_eq!(flows.entries().unwrap().len(), 4);
-        // Nobody waits for days.
-        let swept = sweep(&mut sweeper(root), NOW + 10, 100);
-        assert_eq!(swept.expired, 1);
-        assert_eq!(flows.get(&key(1, TCP)).unwrap(), None);
     });
 }
