@@ -1,6 +1,9 @@
 //! From what the cluster says to what this node should hold. Pure: no kernel, no clock, no files.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ipnetwork::IpNetwork;
 
@@ -22,6 +25,13 @@ pub fn routes(model: &Model, own: &str) -> Routes {
         })
     });
     hops.collect()
+}
+
+/// The networks that know the way to pods: what pods send there keeps their address. Other pods always do.
+#[must_use]
+pub fn inside(model: &Model, told: &[IpNetwork]) -> BTreeSet<IpNetwork> {
+    let pods = model.nodes.values().flat_map(|node| &node.pod_cidrs);
+    pods.chain(told).map(|cidr| network(*cidr)).collect()
 }
 
 /// The CIDR without host bits, which is how the kernel has it.
@@ -56,6 +66,14 @@ mod tests {
         let expected = [("10.2.0.0/24", "192.0.2.2"), ("fd00:2::/64", "2001:db8::2")];
         let expected: Routes = expected.iter().map(|(c, h)| (c.parse().unwrap(), h.parse().unwrap())).collect();
         assert_eq!(routes, expected);
+    }
+
+    #[test]
+    fn pods_of_all_nodes_are_inside_and_what_was_told() {
+        let model = model(&[("a", node(&["10.1.0.0/24"], &[])), ("b", node(&["10.2.0.7/24", "fd00:2::/64"], &[]))]);
+        let told = ["192.0.2.9/24".parse().unwrap(), "10.1.0.0/24".parse().unwrap()];
+        let inside: Vec<String> = inside(&model, &told).iter().map(IpNetwork::to_string).collect();
+        assert_eq!(inside, ["10.1.0.0/24", "10.2.0.0/24", "192.0.2.0/24", "fd00:2::/64"]);
     }
 
     #[test]

@@ -16,5 +16,5 @@ mod options;
 mod run;
 pub mod source;
 
-pub use options::Options;
+pub use options::{Options, PortRange, ReversePath};
 pub use run::run;

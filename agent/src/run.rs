@@ -13,9 +13,10 @@ use tokio::{
 
 use crate::{
     Options,
-    apply::{dataplane, limits::Wanted, nics, pods, routes, settle, sockets, upkeep},
+    apply::{dataplane, nics, pods, pods::Wanted, ports, routes, settle, sockets, upkeep},
     compile,
     lock::Lock,
+    model::Model,
     source::{Manifests, Watch},
 };
 
@@ -28,28 +29,32 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// Runs until a signal says to end.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
+    options.check()?;
     let _lock = Lock::take(&options.run_dir)?;
     let own = own_name(options)?;
+    if options.masquerade {
+        ports::warn_of_overlap(&options.masquerade_ports);
+    }
     let pinned = dataplane::load(options)?;
     sockets::attach(options, &pinned);
     let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
     tokio::spawn(connection);
-    let mut manifests = Manifests::new(&options.manifests);
+    let manifests = Manifests::new(&options.manifests);
     let mut watch = Watch::new(manifests.directory())?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Before anybody is told that this node is ready.
-    attach_nics(&handle, &pinned, options).await;
-    log::info!("node {own}: following {}", options.manifests.display());
-    let (limits, wanted_limits) = watch::channel(Wanted::default());
+    nics::round(&handle, &pinned, &options.nics).await;
+    let (pods_wanted, wanted) = watch::channel(Wanted::default());
+    let mut follow = Follow { manifests, handle: &handle, pinned: &pinned, own, options, pods: pods_wanted };
+    let mut is_done = follow.step().await;
+    log::info!("node {}: following {}", follow.own, options.manifests.display());
     let follow = async {
         loop {
-            let routes = step(&mut manifests, &handle, &own, &limits).await;
-            let nics = attach_nics(&handle, &pinned, options).await;
-            let wait = if routes && nics { RESYNC } else { RETRY };
             tokio::select! {
                 () = watch.changed() => sleep(SETTLE).await,
-                () = sleep(wait) => {}
+                () = sleep(if is_done { RESYNC } else { RETRY }) => {}
             }
+            is_done = follow.step().await;
         }
     };
     let settle = async {
@@ -59,7 +64,8 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     tokio::select! {
         () = follow => {}
         () = settle => {}
-        () = pods::run(options, &pinned, wanted_limits) => {}
+        () = nics::run(&handle, &pinned, &options.nics) => {}
+        () = pods::run(options, &pinned, wanted) => {}
         () = upkeep::run(options, &pinned) => {}
         () = ended(&mut terminate, &mut interrupt) => {}
     }
@@ -74,39 +80,62 @@ async fn ended(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-/// One round. False if something is left to be done.
-async fn step(manifests: &mut Manifests, handle: &Handle, own: &str, limits: &watch::Sender<Wanted>) -> bool {
-    let (model, unread) = manifests.read();
-    for error in &unread {
-        log::error!("{error}; what was read before stays in force");
-    }
-    let wanted = Wanted { limits: model.limits.clone(), is_whole: unread.is_empty() };
-    limits.send_if_modified(|before| std::mem::replace(before, wanted.clone()) != wanted);
-    let wanted = compile::routes(&model, own);
-    match routes::sync(handle, &wanted).await {
-        Ok((changed, errors)) => {
-            if changed > 0 {
-                log::info!("{changed} of {} routes changed", wanted.len());
-            }
-            for error in &errors {
-                log::error!("{error}");
-            }
-            errors.is_empty()
-        }
-        Err(error) => {
-            log::error!("{error}");
-            false
-        }
-    }
+/// What the cluster says, and those who are to hear of it.
+struct Follow<'a> {
+    manifests: Manifests,
+    handle: &'a Handle,
+    pinned: &'a Pinned,
+    own: String,
+    options: &'a Options,
+    pods: watch::Sender<Wanted>,
 }
 
-/// False if something is left to be done.
-async fn attach_nics(handle: &Handle, pinned: &Pinned, options: &Options) -> bool {
-    let errors = nics::sync(handle, pinned, &options.nics).await;
-    for error in &errors {
-        log::error!("{error}");
+impl Follow<'_> {
+    /// One round. False if something is left to be done.
+    async fn step(&mut self) -> bool {
+        let (model, unread) = self.manifests.read();
+        for error in &unread {
+            log::error!("{error}; what was read before stays in force");
+        }
+        let wanted = Wanted::new(&model, unread.is_empty());
+        self.pods.send_if_modified(|before| std::mem::replace(before, wanted.clone()) != wanted);
+        let inside = self.sync_inside(&model);
+        self.sync_routes(&model).await && inside
     }
-    errors.is_empty()
+
+    fn sync_inside(&self, model: &Model) -> bool {
+        let inside = compile::inside(model, &self.options.no_masquerade_to);
+        match self.pinned.set_inside(&inside) {
+            Ok(0) => true,
+            Ok(changed) => {
+                log::info!("{changed} of {} networks that know the way to pods changed", inside.len());
+                true
+            }
+            Err(error) => {
+                log::error!("{error}");
+                false
+            }
+        }
+    }
+
+    async fn sync_routes(&self, model: &Model) -> bool {
+        let wanted = compile::routes(model, &self.own);
+        match routes::sync(self.handle, &wanted).await {
+            Ok((changed, errors)) => {
+                if changed > 0 {
+                    log::info!("{changed} of {} routes changed", wanted.len());
+                }
+                for error in &errors {
+                    log::error!("{error}");
+                }
+                errors.is_empty()
+            }
+            Err(error) => {
+                log::error!("{error}");
+                false
+            }
+        }
+    }
 }
 
 fn own_name(options: &Options) -> anyhow::Result<String> {

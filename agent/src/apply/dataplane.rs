@@ -17,9 +17,15 @@ pub fn load(options: &Options) -> anyhow::Result<Pinned> {
     mount_bpffs(root.path().parent().unwrap_or(Path::new("/sys/fs/bpf")))?;
     let mismatch = if options.replace_pins { Mismatch::Replace } else { Mismatch::Refuse };
     let flow_entries = Some(flow_entries(options, &root)?);
-    let new_flow_entries = flow_entries.map(sizes::new_entries);
-    let host_nat = options.host_nat;
-    let loader = Loader { host_nat, mismatch, flow_entries, new_flow_entries, ..Loader::new(features) };
+    let loader = Loader {
+        host_nat: options.host_nat,
+        masquerade: options.masquerade.then(|| options.masquerade_ports.ports()),
+        reverse_path: options.reverse_path.into(),
+        mismatch,
+        flow_entries,
+        new_flow_entries: flow_entries.map(sizes::new_entries),
+        ..Loader::new(features)
+    };
     for name in loader.load(&root)?.replaced {
         log::warn!("map {name} did not fit this version and was replaced by an empty one");
     }

@@ -6,69 +6,39 @@
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use caracal_cni_plugin::{
     Error,
     bandwidth::{Bandwidth, PodLink},
     peer::{self, Pair},
-    record::{self, Known, Record},
+    record::{Known, Record},
 };
 use caracal_netlink::{Socket, is_queued, limit_of, netns::Netns};
 
-use crate::model::Limits;
-
-/// The interface that Kubernetes' limits are about: runtimes call a pod's first one so.
-const IFNAME: &str = "eth0";
-
-/// What the cluster asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// The limits that are known.
-    pub limits: Limits,
-    /// And no others are: nothing that could name one was left unread.
-    pub is_whole: bool,
-}
+use super::pods::{IFNAME, Wanted, host_end};
 
 /// The network, the attachment, and the number of the host's end: an attachment may come again.
 type Key = (String, String, u32);
 
 /// The links of this node and what they were limited to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PodLimits {
-    run_dir: PathBuf,
     applied: BTreeMap<Key, Bandwidth>,
 }
 
-/// A pod whose limits could not be made what they are to be.
+/// A link that refused the limits of its pod.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The records could not be read.
-    #[error("bandwidth: {0}")]
-    Records(#[from] record::Error),
-    /// A link refused.
-    #[error("pod {pod}: bandwidth: {source}")]
-    Link {
-        /// `namespace/name`.
-        pod: String,
-        /// Why.
-        source: Error,
-    },
+#[error("pod {pod}: bandwidth: {source}")]
+pub struct Failure {
+    pod: String,
+    source: Error,
 }
 
 impl PodLimits {
-    /// Of the pods whose records are below `run_dir`.
-    pub fn new(run_dir: impl Into<PathBuf>) -> Self {
-        Self { run_dir: run_dir.into(), applied: BTreeMap::new() }
-    }
-
     /// Makes the limits `wanted`, touching only links for which that is something new. One failure stops no other.
-    pub fn sync(&mut self, wanted: &Wanted) -> Vec<Failure> {
-        let known = match record::survey(&self.run_dir) {
-            Ok(known) => known,
-            Err(error) => return vec![error.into()],
-        };
+    pub fn sync(&mut self, wanted: &Wanted, known: Vec<Known>) -> Vec<Failure> {
         let links: BTreeMap<Key, Record> = known.into_iter().filter_map(ours).collect();
         self.applied.retain(|key, _| links.contains_key(key));
         let mut failures = Vec::new();
@@ -85,7 +55,7 @@ impl PodLimits {
             }
             match limit(&record, bandwidth) {
                 Ok(()) => drop(entry.insert_entry(bandwidth)),
-                Err(source) => failures.push(Failure::Link { pod: record.pod, source }),
+                Err(source) => failures.push(Failure { pod: record.pod, source }),
             }
         }
         failures
@@ -94,9 +64,11 @@ impl PodLimits {
 
 /// An attachment whose limits are the agent's business.
 fn ours(known: Known) -> Option<(Key, Record)> {
+    let index = host_end(&known)?;
     let Known { network, attachment, record } = known;
-    let is_ours = attachment.ifname() == IFNAME && record.complete && record.bandwidth.is_unlimited();
-    let index = record.host_ifindex.filter(|_| is_ours)?;
+    if !record.bandwidth.is_unlimited() {
+        return None;
+    }
     Some(((network, attachment.to_string(), index), record))
 }
 

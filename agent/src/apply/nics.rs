@@ -1,18 +1,26 @@
 //! The node's own addresses, and the interfaces that others reach it by.
+//!
+//! The kernel tells when an address comes or goes; what it has then is read anew.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+mod addresses;
+
+use std::{collections::BTreeMap, future::pending, net::IpAddr, sync::Arc, time::Duration};
 
 use caracal_datapath::Pinned;
-use futures_util::TryStreamExt;
-use netlink_packet_route::address::{AddressAttribute, AddressScope};
+use futures_util::StreamExt;
 use nix::net::if_::if_nametoindex;
-use rtnetlink::Handle;
+use rtnetlink::{Handle, MulticastGroup, new_multicast_connection};
+use tokio::{sync::Notify, time::sleep};
 
 /// Linux numbers the loopback interface first in every namespace.
 const LOOPBACK: u32 = 1;
+
+/// How long to wait for more changes after the first: addresses of both families, links of many pods.
+const SETTLE: Duration = Duration::from_millis(200);
+/// Everything is compared with the kernel this often even when it tells of no change.
+const RESYNC: Duration = Duration::from_secs(30);
+/// The same, when something could not be done.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// What a round failed on.
 #[derive(Debug, thiserror::Error)]
@@ -33,76 +41,90 @@ pub enum Error {
     DataPlane(#[from] caracal_datapath::Error),
 }
 
+/// Keeps them right for as long as it is polled.
+pub async fn run(handle: &Handle, pinned: &Pinned, named: &[String]) {
+    let changes = changes();
+    loop {
+        let wait = if round(handle, pinned, named).await { RESYNC } else { RETRY };
+        tokio::select! {
+            () = changes.notified() => sleep(SETTLE).await,
+            () = sleep(wait) => {}
+        }
+    }
+}
+
+/// False if something is left to be done.
+pub async fn round(handle: &Handle, pinned: &Pinned, named: &[String]) -> bool {
+    let errors = sync(handle, pinned, named).await;
+    for error in &errors {
+        log::error!("{error}");
+    }
+    errors.is_empty()
+}
+
+/// Is notified when an address of the node comes or goes.
+fn changes() -> Arc<Notify> {
+    let changes = Arc::new(Notify::new());
+    match new_multicast_connection(&[MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr]) {
+        Ok((connection, handle, mut messages)) => {
+            let notify = Arc::clone(&changes);
+            tokio::spawn(connection);
+            tokio::spawn(async move {
+                // The connection ends with its last handle.
+                let _handle = handle;
+                while messages.next().await.is_some() {
+                    notify.notify_one();
+                }
+                pending::<()>().await;
+            });
+        }
+        Err(error) => log::warn!("cannot follow the node's addresses, looking every {RESYNC:?} instead: {error}"),
+    }
+    changes
+}
+
 /// Makes the programs know the node's addresses and attaches them to its NICs. Returns what could not be done.
-pub async fn sync(handle: &Handle, pinned: &Pinned, named: &[String]) -> Vec<Error> {
-    let addresses = match list(handle).await {
-        Ok(addresses) => addresses,
-        Err(error) => return vec![error],
-    };
+async fn sync(handle: &Handle, pinned: &Pinned, named: &[String]) -> Vec<Error> {
     let pods = match pinned.endpoints() {
         Ok(endpoints) => endpoints.iter().map(|(_, endpoint)| endpoint.ifindex).collect(),
         Err(error) => return vec![error.into()],
     };
-    let own = own(&addresses, &pods);
+    let own = match addresses::own(handle, &pods).await {
+        Ok(own) => own,
+        Err(error) => return vec![Error::List(error)],
+    };
     let mut errors = Vec::new();
-    let addresses: Vec<IpAddr> = own.values().flatten().copied().collect();
-    match pinned.set_node_addresses(&addresses) {
+    let all: Vec<IpAddr> = own.values().flatten().map(|address| address.ip).collect();
+    let mut note = |changed: Result<usize, caracal_datapath::Error>, what: &str| match changed {
         Ok(0) => {}
-        Ok(changed) => log::info!("{changed} of the node's {} addresses changed", addresses.len()),
+        Ok(changed) => log::info!("{changed} {what} changed"),
         Err(error) => errors.push(error.into()),
-    }
-    let mut nics: BTreeSet<u32> = own.keys().copied().filter(|ifindex| *ifindex != LOOPBACK).collect();
-    if !named.is_empty() {
-        nics.clear();
-        for name in named {
-            match if_nametoindex(name.as_str()) {
-                Ok(ifindex) => drop(nics.insert(ifindex)),
-                Err(source) => errors.push(Error::NoNic { name: name.clone(), source }),
-            }
-        }
-    }
-    errors.extend(pinned.attach_nics(&nics).into_iter().map(Error::from));
+    };
+    note(pinned.set_node_addresses(&all), "of the node's addresses");
+    let (interfaces, missing) = interfaces(&own, named);
+    let nics = interfaces.into_iter().map(|ifindex| {
+        let addresses = own.get(&ifindex).map(Vec::as_slice).unwrap_or_default();
+        (ifindex, addresses::nic(addresses))
+    });
+    let nics: BTreeMap<u32, _> = nics.collect();
+    // Before packets come in by them.
+    note(pinned.set_nics(&nics), "NICs");
+    errors.extend(missing);
+    errors.extend(pinned.attach_nics(&nics.into_keys().collect()).into_iter().map(Error::from));
     errors
 }
 
-/// The interfaces that are not pods', with the addresses that others can send to.
-fn own(addresses: &[(u32, IpAddr)], pods: &BTreeSet<u32>) -> BTreeMap<u32, Vec<IpAddr>> {
-    let mut own: BTreeMap<u32, Vec<IpAddr>> = BTreeMap::new();
-    for (ifindex, ip) in addresses.iter().filter(|(ifindex, ip)| !pods.contains(ifindex) && !ip.is_loopback()) {
-        own.entry(*ifindex).or_default().push(*ip);
+/// The interfaces to attach to: those that were named, or all that have an address. And those that are not there.
+fn interfaces(own: &addresses::Own, named: &[String]) -> (Vec<u32>, Vec<Error>) {
+    if named.is_empty() {
+        return (own.keys().copied().filter(|ifindex| *ifindex != LOOPBACK).collect(), Vec::new());
     }
-    own
-}
-
-async fn list(handle: &Handle) -> Result<Vec<(u32, IpAddr)>, Error> {
-    let listed: Vec<_> = handle.address().get().execute().try_collect().await.map_err(Error::List)?;
-    let global = listed.iter().filter(|message| message.header.scope == AddressScope::Universe);
-    let local = global.filter_map(|message| {
-        // An IPv4 address is called local, and its network's or its peer's comes beside it.
-        let find = |wanted: fn(&AddressAttribute) -> Option<IpAddr>| message.attributes.iter().find_map(wanted);
-        let local = find(|attribute| if let AddressAttribute::Local(ip) = attribute { Some(*ip) } else { None });
-        let address = find(|attribute| if let AddressAttribute::Address(ip) = attribute { Some(*ip) } else { None });
-        local.or(address).map(|ip| (message.header.index, ip))
-    });
-    Ok(local.collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pods_and_loopback_addresses_are_not_the_nodes() {
-        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let addresses = [
-            (1, ip("127.0.0.1")),
-            (1, ip("192.0.2.100")),
-            (2, ip("192.0.2.1")),
-            (2, ip("2001:db8::1")),
-            (7, ip("10.244.0.1")),
-        ];
-        let own = own(&addresses, &[7].into());
-        assert_eq!(own.keys().copied().collect::<Vec<_>>(), [1, 2]);
-        assert_eq!((own[&1].clone(), own[&2].len()), (vec![ip("192.0.2.100")], 2));
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for name in named {
+        match if_nametoindex(name.as_str()) {
+            Ok(ifindex) => found.push(ifindex),
+            Err(source) => missing.push(Error::NoNic { name: name.clone(), source }),
+        }
     }
+    (found, missing)
 }

@@ -1,32 +1,84 @@
 //! Running pods, kept right: nobody tells the agent what becomes of a pod's link, so it looks.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
+use caracal_cni_plugin::record::{self, Known};
 use caracal_datapath::Pinned;
 use tokio::{sync::watch::Receiver, time::timeout};
 
-use super::{
-    limits::{PodLimits, Wanted},
-    queues::Queues,
+use super::{limits::PodLimits, queues::Queues, sources::PodSources};
+use crate::{
+    Options,
+    model::{Limits, Model, Sources},
 };
-use crate::Options;
 
 /// How often.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// The interface that annotations are about: runtimes call a pod's first one so.
+pub const IFNAME: &str = "eth0";
+
+/// What the cluster asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The limits that are known.
+    pub limits: Limits,
+    /// The same of allowed sources.
+    pub sources: Sources,
+    /// And there are no others: nothing that could name one was left unread.
+    pub is_whole: bool,
+}
+
+impl Wanted {
+    /// What the model says about pods.
+    #[must_use]
+    pub fn new(model: &Model, is_whole: bool) -> Self {
+        Self { limits: model.limits.clone(), sources: model.sources.clone(), is_whole }
+    }
+}
+
 /// Keeps pods right for as long as it is polled, and `wanted` has a sender.
 pub async fn run(options: &Options, pinned: &Pinned, mut wanted: Receiver<Wanted>) {
-    let (mut limits, mut queues) = (PodLimits::new(&options.run_dir), Queues::default());
+    let mut pods = Pods::default();
     loop {
-        for failure in limits.sync(&wanted.borrow_and_update()) {
-            log::error!("{failure}; tried again later");
-        }
-        // A limit is a queue like any other's.
-        if let Err(error) = queues.round(pinned) {
-            log::warn!("{error}; tried again later");
-        }
+        let now = wanted.borrow_and_update().clone();
+        pods.round(pinned, &options.run_dir, &now);
         if let Ok(Err(_)) = timeout(LOOK, wanted.changed()).await {
             return;
+        }
+    }
+}
+
+/// The number of the host's end of the link that annotations are about, of a pod that is wired.
+pub(super) fn host_end(known: &Known) -> Option<u32> {
+    let Known { attachment, record, .. } = known;
+    record.host_ifindex.filter(|_| attachment.ifname() == IFNAME && record.complete)
+}
+
+/// What earlier rounds have left to be done.
+#[derive(Debug, Default)]
+struct Pods {
+    limits: PodLimits,
+    sources: PodSources,
+    queues: Queues,
+}
+
+impl Pods {
+    fn round(&mut self, pinned: &Pinned, run_dir: &Path, wanted: &Wanted) {
+        match record::survey(run_dir) {
+            Ok(known) => {
+                if let Err(error) = self.sources.sync(pinned, wanted, &known) {
+                    log::error!("allowed sources: {error}; tried again later");
+                }
+                for failure in self.limits.sync(wanted, known) {
+                    log::error!("{failure}; tried again later");
+                }
+            }
+            Err(error) => log::error!("bandwidth and allowed sources: {error}; tried again later"),
+        }
+        // A limit is a queue like any other's.
+        if let Err(error) = self.queues.round(pinned) {
+            log::warn!("{error}; tried again later");
         }
     }
 }

@@ -9,16 +9,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use caracal_cni_plugin::bandwidth::Bandwidth;
-
 use super::objects::{Header, Named, Node, Pod};
-use crate::model::Model;
+use crate::model::{self, Model};
 
 /// What one file holds.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Objects {
-    nodes: Vec<(String, crate::model::Node)>,
-    pods: Vec<(String, Bandwidth)>,
+    nodes: Vec<(String, model::Node)>,
+    pods: Vec<(String, model::Pod)>,
     /// Kinds that are not read, for the log.
     passed_over: Vec<String>,
 }
@@ -92,9 +90,17 @@ impl Manifests {
     fn model(&self) -> Model {
         let nodes = self.files.values().flat_map(|objects| objects.nodes.iter().cloned());
         let pods = self.files.values().flat_map(|objects| objects.pods.iter().cloned());
-        let mut limits: BTreeMap<_, _> = pods.collect();
-        limits.retain(|_, bandwidth| !bandwidth.is_unlimited());
-        Model { nodes: nodes.collect(), limits }
+        let mut model = Model { nodes: nodes.collect(), ..Model::default() };
+        // Of several by one name the last one holds, in all that it says.
+        for (name, model::Pod { bandwidth, sources }) in pods.collect::<BTreeMap<_, _>>() {
+            if !bandwidth.is_unlimited() {
+                model.limits.insert(name.clone(), bandwidth);
+            }
+            if !sources.is_empty() {
+                model.sources.insert(name, sources);
+            }
+        }
+        model
     }
 }
 
@@ -173,7 +179,7 @@ fn read_document(document: &str, objects: &mut Objects) -> Result<(), serde_norw
         ("v1", "Pod") => {
             let Named { metadata } = serde_norway::from_str(document)?;
             let pod: Pod = serde_norway::from_str(document)?;
-            objects.pods.push((metadata.full(), pod.bandwidth()));
+            objects.pods.push((metadata.full(), pod.into()));
         }
         _ => objects.passed_over.push(format!("{api_version} {kind}")),
     }
@@ -182,7 +188,7 @@ fn read_document(document: &str, objects: &mut Objects) -> Result<(), serde_norw
 
 #[cfg(test)]
 mod tests {
-    use caracal_cni_plugin::bandwidth::Rate;
+    use caracal_cni_plugin::bandwidth::{Bandwidth, Rate};
 
     use super::*;
 
@@ -276,6 +282,42 @@ mod tests {
             let error = errors[0].to_string();
             let expected =
                 format!("a.yaml:8: pod shop/web: metadata.annotations.kubernetes.io/ingress-bandwidth: {reason}");
+            assert!(error.ends_with(&expected), "{error}");
+        }
+    }
+
+    const SOURCES: &str = "cni.projectcalico.org/allowedSourcePrefixes: ";
+
+    #[test]
+    fn allowed_sources_are_read_and_need_not_be_any() {
+        let pod = POD.replace(
+            "kubernetes.io/ingress-bandwidth: 10M",
+            &format!("{SOURCES}'[\"192.0.2.9/24\", \"2001:db8::7\"]'"),
+        );
+        let none = pod.replace("192.0.2.9/24\", \"2001:db8::7", "").replace("[\"\"]", "[]").replace("web", "idle");
+        let directory = directory(&[("a.yaml", &pod), ("b.yaml", &none), ("c.yaml", &POD.replace("web", "other"))]);
+        let (model, errors) = Manifests::new(directory.path()).read();
+        assert!(errors.is_empty(), "{}", errors[0]);
+        let prefixes = ["192.0.2.0/24", "2001:db8::7/128"].map(|prefix| prefix.parse().unwrap());
+        assert_eq!(model.sources, [("shop/web".to_owned(), prefixes.into())].into());
+    }
+
+    #[test]
+    fn a_source_that_cannot_be_is_told_by_file_line_pod_and_value() {
+        for (value, reason) in [
+            ("192.0.2.0/24", "\"192.0.2.0/24\" is not a JSON list of prefixes such as [\"192.0.2.0/24\"]"),
+            ("'[7]'", "\"[7]\" is not a JSON list of prefixes such as [\"192.0.2.0/24\"]"),
+            (
+                "'[\"192.0.2.0/24\",\"::/129\"]'",
+                "\"::/129\" in \"[\\\"192.0.2.0/24\\\",\\\"::/129\\\"]\" is not a prefix such as 192.0.2.0/24 or 2001:db8::/64",
+            ),
+        ] {
+            let pod = POD.replace("kubernetes.io/ingress-bandwidth: 10M", &format!("{SOURCES}{value}"));
+            let directory = directory(&[("a.yaml", &pod)]);
+            let (model, errors) = Manifests::new(directory.path()).read();
+            assert_eq!(model, Model::default());
+            let error = errors[0].to_string();
+            let expected = format!("a.yaml:8: pod shop/web: metadata.annotations.{SOURCES}{reason}");
             assert!(error.ends_with(&expected), "{error}");
         }
     }

@@ -9,7 +9,11 @@ use serde::{
     de::{self, Visitor},
 };
 
+use self::prefixes::Prefixes;
 use super::quantity;
+use crate::model;
+
+mod prefixes;
 
 /// What every object begins with.
 #[derive(Debug, Deserialize)]
@@ -68,13 +72,15 @@ pub struct PodMetadata {
     pub annotations: Option<PodAnnotations>,
 }
 
-/// Limits in bits per second, as Kubernetes has them.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+/// Limits in bits per second, as Kubernetes has them, and what Calico's users know.
+#[derive(Debug, Default, Deserialize)]
 pub struct PodAnnotations {
     #[serde(rename = "kubernetes.io/ingress-bandwidth")]
     pub ingress: Option<BitsPerSecond>,
     #[serde(rename = "kubernetes.io/egress-bandwidth")]
     pub egress: Option<BitsPerSecond>,
+    #[serde(rename = "cni.projectcalico.org/allowedSourcePrefixes")]
+    pub sources: Option<Prefixes>,
 }
 
 /// Who a pod is, also where something else about it is wrong.
@@ -129,12 +135,12 @@ impl Visitor<'_> for QuantityVisitor {
     }
 }
 
-impl Pod {
-    /// How fast it may send and receive.
-    pub fn bandwidth(&self) -> Bandwidth {
-        let PodAnnotations { ingress, egress } = self.metadata.annotations.unwrap_or_default();
+impl From<Pod> for model::Pod {
+    fn from(pod: Pod) -> Self {
+        let PodAnnotations { ingress, egress, sources } = pod.metadata.annotations.unwrap_or_default();
         let rate = |limit: BitsPerSecond| Rate { bits_per_second: limit.0, burst_bits: None };
-        Bandwidth { ingress: ingress.map(rate), egress: egress.map(rate) }
+        let bandwidth = Bandwidth { ingress: ingress.map(rate), egress: egress.map(rate) };
+        Self { bandwidth, sources: sources.unwrap_or_default().0 }
     }
 }
 
@@ -145,7 +151,7 @@ impl Name {
     }
 }
 
-impl From<Node> for crate::model::Node {
+impl From<Node> for model::Node {
     fn from(node: Node) -> Self {
         let Node { metadata: _, spec, status } = node;
         // The list contains the single one wherever both are set.
