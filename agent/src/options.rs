@@ -59,7 +59,7 @@ pub struct Options {
     pub masquerade: bool,
 
     /// The node's ports that are lent to masqueraded flows. Nothing else on the node may send from them: keep them out of
-    /// net.ipv4.ip_local_port_range, or reserve them in net.ipv4.ip_local_reserved_ports.
+    /// `net.ipv4.ip_local_port_range`, or reserve them in `net.ipv4.ip_local_reserved_ports`.
     #[arg(long, value_name = "FIRST-LAST", default_value = PortRange::DEFAULT)]
     pub masquerade_ports: PortRange,
 
@@ -70,7 +70,7 @@ pub struct Options {
 
     /// Which senders beyond the node's NICs the first packet of a flow to a pod is believed: any, those that the host has a
     /// route to, or those that this route leads to by the same NIC. Matters with `--host-nat=false`: otherwise the host's
-    /// rp_filter decides.
+    /// `rp_filter` decides.
     #[arg(long, value_name = "MODE", value_enum, default_value_t = ReversePath::Loose)]
     pub reverse_path: ReversePath,
 

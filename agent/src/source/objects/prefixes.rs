@@ -32,7 +32,7 @@ impl Visitor<'_> for ListVisitor {
         let is_no_list = |_| E::custom(format!("{text:?} is not a JSON list of prefixes such as [\"192.0.2.0/24\"]"));
         let items: Vec<String> = serde_json::from_str(text).map_err(is_no_list)?;
         let prefixes = items.iter().map(|item| {
-            let prefix: IpNetwork = item.parse().map_err(|_| {
+            let prefix = item.parse::<IpNetwork>().ok().ok_or_else(|| {
                 E::custom(format!("{item:?} in {text:?} is not a prefix such as 192.0.2.0/24 or 2001:db8::/64"))
             })?;
             IpNetwork::new(prefix.network(), prefix.prefix()).map_err(E::custom)

@@ -26,3 +26,4 @@ mod lab_pod_to_pod;
 mod lab_port_mappings;
 mod lab_queues;
 mod lab_tools;
+mod lab_walks;

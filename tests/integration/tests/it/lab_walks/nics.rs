@@ -1,0 +1,163 @@
+//! Walk 12: several NICs, NICs that appear and change, and ways that change while connections run.
+
+use std::net::IpAddr;
+
+use caracal_integration::{Cluster, Connection};
+use caracal_lab::{Packet, Pod, Site, skip, wait_until};
+
+use super::{DIRECT, MASQUERADE, PATIENCE, builder, far::Far, mac, talk};
+
+/// A node with somebody far behind two NICs, which the agent has noticed.
+fn with_far(name: &str, args: &[&str]) -> (Cluster, Pod, Far) {
+    let cluster = builder(name, 1, args).start().unwrap();
+    let node = cluster.node("n1");
+    let (a, far) = (node.pod("a").unwrap(), Far::beyond(node, 2));
+    // By being reached: masquerading by a NIC that is not known yet drops.
+    wait_until("the new NICs", PATIENCE, || {
+        (1..=2).all(|link| {
+            let hooks = node.run("bpftool", ["net", "show", "dev", &Far::nic(link)]);
+            hooks.map_or(true, |hooks| hooks.contains("from_net"))
+        })
+    })
+    .unwrap();
+    (cluster, a, far)
+}
+
+#[test]
+fn walk_12_answers_may_come_by_another_nic() {
+    for (name, args) in [("walk-12-return", &DIRECT[..]), ("walk-12-return-masq", &MASQUERADE)] {
+        let (cluster, a, far) = with_far(name, args);
+        let _server = far.serve(&["tcp/80", "udp/53"]).unwrap();
+        for (out, back) in [(1, 1), (1, 2), (2, 1)] {
+            far.reached_by(cluster.node("n1"), out);
+            far.reaches_by(back);
+            let sources = Far::link_addresses(out).map(|[node, _]| node.parse::<IpAddr>().unwrap());
+            for ((own, source), to) in a.addresses().iter().zip(sources).zip(far.addresses()) {
+                let seen_as = if args == DIRECT { *own } else { source };
+                assert_eq!(talk(&a, *to).map(|seen| seen.ip()), [seen_as; 2], "out by {out}, back by {back}");
+            }
+        }
+        cluster.end().unwrap();
+    }
+}
+
+fn carries(packet: &Packet, payload: &[u8]) -> bool {
+    packet.bytes.windows(payload.len()).any(|window| window == payload)
+}
+
+#[test]
+fn walk_12_a_connection_follows_its_route_to_another_nic() {
+    let (cluster, a, far) = with_far("walk-12-move", &DIRECT);
+    let _server = far.serve(&["tcp/80"]).unwrap();
+    let mut connections: Vec<_> = far.addresses().iter().map(|to| Connection::open(&a, (*to, 80)).unwrap()).collect();
+    for link in [2, 1] {
+        far.reached_by(cluster.node("n1"), link);
+        for (n, connection) in connections.iter_mut().enumerate() {
+            let nic = far.capture(&Far::nic(link)).unwrap();
+            let marks = |round: u32| format!("link {link} family {n} round {round}");
+            let mut rounds = 0;
+            wait_until("packets by the other NIC", PATIENCE, || {
+                rounds += 1;
+                connection.echo(marks(rounds).as_bytes()).unwrap();
+                rounds > 1
+                    && nic
+                        .wait_for("a packet", std::time::Duration::from_millis(300), |packet| {
+                            carries(packet, marks(rounds).as_bytes()) || carries(packet, marks(rounds - 1).as_bytes())
+                        })
+                        .is_ok()
+            })
+            .unwrap();
+        }
+    }
+    cluster.end().unwrap();
+}
+
+#[test]
+fn walk_12_a_connection_follows_a_neighbour_to_another_mac() {
+    for (name, args) in [("walk-12-mac", &DIRECT[..]), ("walk-12-mac-masq", &MASQUERADE)] {
+        let (cluster, a, far) = with_far(name, args);
+        let _server = far.serve(&["tcp/80"]).unwrap();
+        let mut connections: Vec<_> =
+            far.addresses().iter().map(|to| Connection::open(&a, (*to, 80)).unwrap()).collect();
+        let before = mac(&far, "eth1");
+        far.run("ip", ["link", "set", "eth1", "address", "02:00:00:00:00:99"]).unwrap();
+        assert_ne!(mac(&far, "eth1"), before);
+        // As a machine does that took an address over.
+        for [node, _] in Far::link_addresses(1) {
+            far.ping(node.parse::<IpAddr>().unwrap()).unwrap();
+        }
+        for connection in &mut connections {
+            connection.echo(b"still here").unwrap();
+        }
+        cluster.end().unwrap();
+    }
+}
+
+#[test]
+fn walk_12_masquerading_follows_the_address_of_the_nic() {
+    let (cluster, a, far) = with_far("walk-12-renumber", &MASQUERADE);
+    let _server = far.serve(&["udp/53"]).unwrap();
+    let node = cluster.node("n1");
+    for (new, [old, hop], own) in [
+        ("198.18.1.77/24", &Far::link_addresses(1)[0], Far::OWN[0]),
+        ("2001:db8:1::77/64", &Far::link_addresses(1)[1], Far::OWN[1]),
+    ] {
+        let own: IpAddr = own.parse().unwrap();
+        let prefix = if own.is_ipv4() { 24 } else { 64 };
+        assert_eq!(a.datagrams((own, 53)).unwrap().echo(b"before").unwrap().ip().to_string(), *old);
+        node.run("ip", ["address", "del", &format!("{old}/{prefix}"), "dev", "eth1"]).unwrap();
+        node.run("ip", ["address", "add", new, "dev", "eth1", "nodad"]).unwrap();
+        node.run("ip", ["route", "replace", &own.to_string(), "via", hop]).unwrap();
+        far.run("ip", ["route", "replace", "default", "via", new.split('/').next().unwrap(), "src", &own.to_string()])
+            .unwrap();
+        let seen_as = || a.datagrams((own, 53)).ok()?.echo(b"after").ok();
+        wait_until("the new address", PATIENCE, || {
+            seen_as().is_some_and(|seen| new.starts_with(&format!("{}/", seen.ip())))
+        })
+        .unwrap();
+    }
+    cluster.end().unwrap();
+}
+
+#[test]
+fn walk_12_a_nic_may_be_a_vlan() {
+    for (name, args) in [("walk-12-vlan", &DIRECT[..]), ("walk-12-vlan-masq", &MASQUERADE)] {
+        let (cluster, a, far) = with_far(name, args);
+        let node = cluster.node("n1");
+        let vlan = ["link", "add", "link", "eth1", "name", "eth1.5", "type", "vlan", "id", "5"];
+        if let Err(error) = node.run("ip", vlan) {
+            skip(&format!("this kernel makes no VLAN interface: {error:#}"));
+            return;
+        }
+        far.run("ip", vlan).unwrap();
+        for (site, end) in [(node as &dyn VlanEnd, 1), (&far, 2)] {
+            site.up(end);
+        }
+        let _server = far.serve(&["tcp/80", "udp/53"]).unwrap();
+        for (own, hop) in Far::OWN.iter().zip(["198.18.5.2", "2001:db8:5::2"]) {
+            node.run("ip", ["route", "replace", own, "via", hop]).unwrap();
+        }
+        for (hop, own) in ["198.18.5.1", "2001:db8:5::1"].iter().zip(Far::OWN) {
+            far.run("ip", ["route", "replace", "default", "via", hop, "src", own]).unwrap();
+        }
+        for to in far.addresses() {
+            wait_until("the new NIC", PATIENCE, || a.ping(*to).is_ok()).unwrap();
+            talk(&a, *to);
+        }
+        cluster.end().unwrap();
+    }
+}
+
+/// Either end of the VLAN.
+trait VlanEnd {
+    fn up(&self, end: u8);
+}
+
+impl<S: Site> VlanEnd for S {
+    fn up(&self, end: u8) {
+        self.run("ip", ["link", "set", "eth1.5", "up"]).unwrap();
+        for ip in [format!("198.18.5.{end}/24"), format!("2001:db8:5::{end}/64")] {
+            self.run("ip", ["address", "add", &ip, "dev", "eth1.5", "nodad"]).unwrap();
+        }
+    }
+}
