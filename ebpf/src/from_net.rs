@@ -15,7 +15,7 @@ use crate::{
     maps::HOST_NAT,
     route,
     skb::Skb,
-    table::{self, Found, Place},
+    table,
     walk::{go_on, pulled, walk},
 };
 
@@ -35,18 +35,17 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     let skb = &Skb::new(ctx);
     // The host's stack says what is wrong with it.
     let Some(packet) = &pulled::<F>(skb) else { return TC_ACT_UNSPEC };
-    let mut place = Place::New;
-    if packet.kind.has_flow() && packet.ttl > 1 {
-        match table::follow::<F>(skb, packet, Hook::FromNet) {
-            Found::Sent(action) => return action,
-            Found::Undecided(at) => place = at,
-        }
+    if packet.kind.has_flow()
+        && packet.ttl > 1
+        && let Some(action) = table::follow::<F>(skb, packet, Hook::FromNet)
+    {
+        return action;
     }
     let tail = match packet.kind {
         Kind::IcmpError => F::RELATED,
         kind => {
             if let Some(pod) = F::endpoint(&packet.key.dst) {
-                return to_pod::<F>(skb, packet, &pod, place);
+                return to_pod::<F>(skb, packet, &pod);
             }
             if !kind.has_ports() {
                 return TC_ACT_UNSPEC;
@@ -61,7 +60,7 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
 
 /// The first packet of a flow to a pod of this node.
 #[inline(always)]
-fn to_pod<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, pod: &Endpoint, place: Place) -> i32 {
+fn to_pod<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, pod: &Endpoint) -> i32 {
     let key = &packet.key;
     // The host's netfilter may have translated what this answers.
     let is_hosts = HOST_NAT.load() != 0 || pod.flags & Endpoint::BY_HOST != 0;
@@ -86,7 +85,7 @@ fn to_pod<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, pod: &Endpoi
     begin(&mut draft.back, pod.ifindex, 0);
     out_of(&mut draft.back, skb.ifindex());
     draft.answer = key.reverse();
-    table::store::<F>(skb, packet, Hook::FromNet, draft, place);
+    table::store::<F>(skb, packet, Hook::FromNet, draft);
     count(skb, Hook::FromNet, Reason::NewFlow);
     send::<F>(skb, packet, &draft.forth)
 }

@@ -19,7 +19,7 @@ use crate::{
     forward::send,
     maps::HOST_NAT,
     skb::Skb,
-    table::{self, Found, Place},
+    table,
     walk::{L3, go_on, pulled, walk},
 };
 
@@ -52,22 +52,20 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     if packet.kind == Kind::Neighbour {
         return finish(skb, Reason::Neighbour);
     }
-    let mut place = Place::New;
-    if packet.kind.has_flow() && packet.ttl > 1 {
-        match table::follow::<F>(skb, packet, Hook::FromPod) {
-            Found::Sent(action) => return action,
-            Found::Undecided(at) => place = at,
-        }
+    if packet.kind.has_flow()
+        && packet.ttl > 1
+        && let Some(action) = table::follow::<F>(skb, packet, Hook::FromPod)
+    {
+        return action;
     }
     if let Some(destination) = F::endpoint(&packet.key.dst)
         && packet.kind != Kind::IcmpError
     {
-        return to_pod::<F>(skb, packet, &source, &destination, place);
+        return to_pod::<F>(skb, packet, &source, &destination);
     }
     let Some(draft) = draft::<F>() else { return finish(skb, Reason::ToHost) };
     draft.sender = source;
     draft.hook = Hook::FromPod as u8;
-    draft.place = place as u8;
     let tail = match packet.kind {
         Kind::IcmpError => F::RELATED,
         kind if kind.has_ports() => F::SERVICE,
@@ -78,13 +76,7 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
 
 /// To a pod of this node.
 #[inline(always)]
-fn to_pod<F: KernelFamily>(
-    skb: &Skb<'_>,
-    packet: &Packet<F::Addr>,
-    source: &Endpoint,
-    destination: &Endpoint,
-    place: Place,
-) -> i32 {
+fn to_pod<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, source: &Endpoint, destination: &Endpoint) -> i32 {
     if packet.ttl <= 1 {
         return finish(skb, Reason::TtlExpired);
     }
@@ -100,7 +92,7 @@ fn to_pod<F: KernelFamily>(
             draft.back.flags = Flow::<F::Addr>::AWAITS_REPLY;
         }
         draft.answer = packet.key.reverse();
-        table::store::<F>(skb, packet, Hook::FromPod, draft, place);
+        table::store::<F>(skb, packet, Hook::FromPod, draft);
     }
     if draft.forth.via == Via::Host as u8 {
         return finish(skb, Reason::ViaHost);

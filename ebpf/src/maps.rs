@@ -102,8 +102,6 @@ pub struct Draft<A> {
     pub sender: Endpoint,
     /// The [`Hook`](caracal_abi::Hook) it came to.
     pub hook: u8,
-    /// The [`Place`](crate::table::Place) of its flow.
-    pub place: u8,
     /// Its key.
     pub key: FlowKey<A>,
     /// The packet as its receiver sees it.

@@ -15,7 +15,7 @@ use crate::{
     maps::{self, Draft, HOST_NAT, MASQUERADE, MASQUERADE_PORTS},
     route,
     skb::Skb,
-    table::{self, Place},
+    table,
     walk::drafted,
 };
 
@@ -58,8 +58,7 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
         }
     } else {
         draft.answer = key.reverse();
-        let place = if draft.place == Place::Main as u8 { Place::Main } else { Place::New };
-        table::store::<F>(skb, packet, Hook::FromPod, draft, place);
+        table::store::<F>(skb, packet, Hook::FromPod, draft);
         count(skb, Hook::FromPod, Reason::NewFlow);
     }
     forward::send::<F>(skb, packet, &draft.forth)

@@ -14,19 +14,10 @@ use caracal_logic::{
 use crate::{beside, count::count, draft::draft, family::KernelFamily, forward, maps::Draft, route, skb::Skb};
 
 /// In which of the two a flow is stored.
-#[repr(u8)]
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    New = 0,
-    Main = 1,
-}
-
-/// What is known of the flow that a packet belongs to, which the fast path has not dealt with.
-pub enum Found {
-    /// Done.
-    Sent(i32),
-    /// Nothing that counts: it is to be decided, and stored there.
-    Undecided(Place),
+enum Place {
+    New,
+    Main,
 }
 
 /// A flow in either table.
@@ -49,32 +40,37 @@ pub fn known<F: KernelFamily>(key: &FlowKey<F::Addr>) -> Option<&'static mut Flo
     find::<F>(key).map(|(flow, _)| flow)
 }
 
-/// Looks the packet's flow up in both tables, and sends the packet if the flow is decided and this packet does not reopen it.
+/// Looks the packet's flow up in both tables, and sends the packet if the flow is decided and this packet does not begin
+/// another one. Where it does, nothing of the old one is left.
 #[inline(always)]
-pub fn follow<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Hook) -> Found {
-    let Some((flow, place)) = find::<F>(&packet.key) else { return Found::Undecided(Place::New) };
+pub fn follow<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Hook) -> Option<i32> {
+    let (flow, place) = find::<F>(&packet.key)?;
     if flow.in_ifindex != skb.ifindex() && !comes_another_way::<F>(skb, packet, flow) {
-        return Found::Undecided(place);
+        // A pod has proved that the address is its own: the flow was of one before it. A NIC proves nothing.
+        if hook as u8 == Hook::FromPod as u8 {
+            forget::<F>(&packet.key, flow);
+        }
+        return None;
     }
     if beside::reopens(packet, flow) {
         if opens(packet.control) {
             forget::<F>(&packet.key, flow);
         }
-        return Found::Undecided(Place::New);
+        return None;
     }
     if flow.via == Via::Host as u8 && flow.flags & Flow::<F::Addr>::ROUTED == 0 {
         let _ = forward::account(skb, flow);
-        return Found::Sent(TC_ACT_UNSPEC);
+        return Some(TC_ACT_UNSPEC);
     }
     let answer = flow.answer(&packet.key);
     // Half of it was thrown out: the other half is decided again with it.
-    let Some((other, _)) = find::<F>(&answer) else { return Found::Undecided(place) };
+    let Some((other, _)) = find::<F>(&answer) else {
+        forget::<F>(&packet.key, flow);
+        return None;
+    };
     if tracking::reuses(packet.control, State::of(flow, other)) {
-        if flow.flags & Flow::<F::Addr>::TRANSLATED != 0 {
-            forget::<F>(&packet.key, flow);
-            return Found::Undecided(Place::New);
-        }
-        return Found::Undecided(place);
+        forget::<F>(&packet.key, flow);
+        return None;
     }
     flow.seen = tracking::seen_after(flow.seen, packet.control);
     let mut flow = flow;
@@ -84,7 +80,7 @@ pub fn follow<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Ho
             None => count(skb, hook, Reason::FlowTableFull),
         }
     }
-    Found::Sent(forward::go::<F>(skb, packet, flow))
+    Some(forward::go::<F>(skb, packet, flow))
 }
 
 /// Moves both directions over; `None`, and nothing done, if there is no room.
@@ -112,19 +108,10 @@ fn promote<F: KernelFamily>(
 /// Stores both directions of a flow. The way back first: who gets an answer has a way for it. The last writer wins: two CPUs
 /// with two first packets write the same.
 #[inline(always)]
-pub fn store<F: KernelFamily>(
-    skb: &Skb<'_>,
-    packet: &Packet<F::Addr>,
-    hook: Hook,
-    draft: &mut Draft<F::Addr>,
-    place: Place,
-) {
+pub fn store<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Hook, draft: &mut Draft<F::Addr>) {
     draft.forth.seen = packet.control;
     let Draft { answer, forth, back, .. } = draft;
-    let stored = match place {
-        Place::Main => F::flows().insert(answer, back, 0).and(F::flows().insert(&packet.key, forth, 0)),
-        Place::New => F::new_flows().insert(answer, back, 0).and(F::new_flows().insert(&packet.key, forth, 0)),
-    };
+    let stored = F::new_flows().insert(answer, back, 0).and(F::new_flows().insert(&packet.key, forth, 0));
     if stored.is_err() {
         count(skb, hook, Reason::FlowTableFull);
     }
