@@ -2,11 +2,13 @@
 
 use aya_ebpf::btf_maps::{HashMap, LpmTrie, LruHashMap, lpm_trie};
 use caracal_abi::{
-    Be32, Be64, Endpoint, Ip4, Ip6, Nic, Peer, Service, ServiceKey, SocketKey, SocketPeer, Tail, Translation,
+    Address, Be16, Be32, Be64, Endpoint, Ip4, Ip6, Nic, Peer, Service, ServiceKey, SocketKey, SocketPeer, Tail,
+    Translation, fold,
 };
 use caracal_logic::{Family, V4, V6, headers};
 
 use crate::{
+    answer::{complement, sum},
     maps::{self, Draft, Flows, NewFlows},
     skb::Skb,
     table,
@@ -31,6 +33,12 @@ pub trait KernelFamily: Family {
     const OUTSIDE: Tail;
     /// Where ICMP errors go on to.
     const RELATED: Tail;
+    /// Where packets go on to that are to be answered.
+    const ANSWER: Tail;
+    /// Type and code of the ICMP error about a lifetime that is used up.
+    const TIME_EXCEEDED: (u8, u8);
+    /// Type and code of the ICMP error about a packet that is too long.
+    const TOO_BIG: (u8, u8);
     /// The number of the family in sockets.
     const SOCKET_FAMILY: u8;
     /// Bytes of the header without options.
@@ -78,6 +86,16 @@ pub trait KernelFamily: Family {
     /// checksum, which IPv4's header has and IPv6's has not.
     fn change_pseudo_header(skb: &Skb<'_>, at: usize, change: u16, flags: u64) -> Option<()>;
 
+    /// The second word of an ICMP error that tells an MTU, in halves.
+    fn mtu_words(mtu: u32) -> [u16; 2];
+
+    /// Writes a new IP header, with so many bytes behind it.
+    fn write_header(skb: &Skb<'_>, l3: usize, src: &Self::Addr, dst: &Self::Addr, protocol: u8, len: u32)
+    -> Option<()>;
+
+    /// The sum of what a transport checksum covers besides the message; ICMP's of IPv4 covers nothing else.
+    fn pseudo_header(src: &Self::Addr, dst: &Self::Addr, protocol: u8, len: u32) -> u32;
+
     /// Takes one from the TTL or hop limit. The caller has seen that it is more than one.
     fn age(skb: &Skb<'_>, l3: usize) -> Option<()>;
 }
@@ -89,6 +107,9 @@ impl KernelFamily for V4 {
     const SERVICE: Tail = Tail::Service4;
     const OUTSIDE: Tail = Tail::Outside4;
     const RELATED: Tail = Tail::Related4;
+    const ANSWER: Tail = Tail::Answer4;
+    const TIME_EXCEEDED: (u8, u8) = (11, 0);
+    const TOO_BIG: (u8, u8) = (3, 4);
     const SOCKET_FAMILY: u8 = 2;
     const HEADER_LEN: u32 = 20;
 
@@ -169,6 +190,37 @@ impl KernelFamily for V4 {
     }
 
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "IPv4's packets are no longer")]
+    fn mtu_words(mtu: u32) -> [u16; 2] {
+        [0, mtu as u16]
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "headers are short")]
+    fn write_header(skb: &Skb<'_>, l3: usize, src: &Ip4, dst: &Ip4, protocol: u8, len: u32) -> Option<()> {
+        let header: *mut headers::Ipv4 = skb.writable(l3)?;
+        // SAFETY: `writable` has checked that the whole header is inside the packet.
+        let header = unsafe { &mut *header };
+        header.version_ihl = 0x45;
+        header.tos = NETWORK_CONTROL;
+        header.total_len = Be16::new((Self::HEADER_LEN + len) as u16);
+        header.id = Be16::new(0);
+        header.flags_offset = Be16::new(0);
+        header.ttl = LIFETIME;
+        header.protocol = protocol;
+        header.checksum = Be16::new(0);
+        header.src = *src;
+        header.dst = *dst;
+        header.checksum = complement(sum(core::ptr::from_mut(header).cast(), Self::HEADER_LEN, 0));
+        Some(())
+    }
+
+    #[inline(always)]
+    fn pseudo_header(src: &Ip4, dst: &Ip4, protocol: u8, len: u32) -> u32 {
+        if protocol == Self::ICMP { 0 } else { pseudo_header(src, dst, protocol, len) }
+    }
+
+    #[inline(always)]
     fn age(skb: &Skb<'_>, l3: usize) -> Option<()> {
         let header: *mut headers::Ipv4 = skb.writable(l3)?;
         // SAFETY: `writable` has checked that the whole header is inside the packet.
@@ -186,6 +238,9 @@ impl KernelFamily for V6 {
     const SERVICE: Tail = Tail::Service6;
     const OUTSIDE: Tail = Tail::Outside6;
     const RELATED: Tail = Tail::Related6;
+    const ANSWER: Tail = Tail::Answer6;
+    const TIME_EXCEEDED: (u8, u8) = (3, 0);
+    const TOO_BIG: (u8, u8) = (2, 0);
     const SOCKET_FAMILY: u8 = 10;
     const HEADER_LEN: u32 = 40;
 
@@ -272,6 +327,32 @@ impl KernelFamily for V6 {
     }
 
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "the halves")]
+    fn mtu_words(mtu: u32) -> [u16; 2] {
+        [(mtu >> 16) as u16, mtu as u16]
+    }
+
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "headers are short")]
+    fn write_header(skb: &Skb<'_>, l3: usize, src: &Ip6, dst: &Ip6, protocol: u8, len: u32) -> Option<()> {
+        let header: *mut headers::Ipv6 = skb.writable(l3)?;
+        // SAFETY: `writable` has checked that the whole header is inside the packet.
+        let header = unsafe { &mut *header };
+        header.version_class_flow = Be32::new(6 << 28 | (NETWORK_CONTROL as u32) << 20);
+        header.payload_len = Be16::new(len as u16);
+        header.next_header = protocol;
+        header.hop_limit = LIFETIME;
+        header.src = *src;
+        header.dst = *dst;
+        Some(())
+    }
+
+    #[inline(always)]
+    fn pseudo_header(src: &Ip6, dst: &Ip6, protocol: u8, len: u32) -> u32 {
+        pseudo_header(src, dst, protocol, len)
+    }
+
+    #[inline(always)]
     fn age(skb: &Skb<'_>, l3: usize) -> Option<()> {
         let header: *mut headers::Ipv6 = skb.writable(l3)?;
         // SAFETY: `writable` has checked that the whole header is inside the packet.
@@ -285,6 +366,18 @@ impl KernelFamily for V6 {
 fn lookup<K, V: Copy, const N: usize>(map: &HashMap<K, V, N>, key: &K) -> Option<V> {
     // SAFETY: copied out at once; a torn read needs the entry to be rewritten at that very moment.
     unsafe { map.get(key) }.copied()
+}
+
+/// What a node's answers are marked with, as by every router: they are few, and matter.
+const NETWORK_CONTROL: u8 = 0xc0;
+/// Hops that a node's answers may take.
+const LIFETIME: u8 = 64;
+
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "headers are short")]
+fn pseudo_header<A: Address>(src: &A, dst: &A, protocol: u8, len: u32) -> u32 {
+    let addresses = u32::from(fold(src.sum())) + u32::from(fold(dst.sum()));
+    addresses + Be16::new(len as u16).memory() + Be16::new(protocol.into()).memory()
 }
 
 #[unsafe(no_mangle)]

@@ -10,9 +10,10 @@ use caracal_abi::{Endpoint, Flow, Ip4, Via};
 use caracal_logic::{Kind, Packet, headers};
 
 use crate::{
+    answer::{self, Trouble},
     family::KernelFamily,
     maps::{REDIRECT_PEER, TICK_SHIFT},
-    route,
+    route::{self, ETHERNET},
     skb::Skb,
     translate::{sctp_ports, translate},
 };
@@ -63,7 +64,12 @@ pub fn go<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &mut F
         route::find::<F>(*skb, &packet.key, flow);
     }
     if skb.len() > flow.max_len && !fits(skb, packet, flow.max_len) {
-        return TC_ACT_UNSPEC;
+        // What is translated the host does not know.
+        let is_translated = flow.flags & Flow::<F::Addr>::TRANSLATED != 0;
+        return if is_translated { answer::with::<F>(Trouble::TooBig, flow.max_len - ETHERNET) } else { TC_ACT_UNSPEC };
+    }
+    if flow.via == Via::Reset as u8 {
+        return answer::with::<F>(Trouble::Reset, 0);
     }
     if flow.flags & Flow::<F::Addr>::TRANSLATED != 0 && translate_all::<F>(skb, packet, flow).is_none() {
         return TC_ACT_SHOT;

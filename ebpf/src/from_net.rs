@@ -8,6 +8,7 @@ use caracal_abi::{Endpoint, Flow, Hook, Reason, Tail};
 use caracal_logic::{Family, Kind, Packet, V4, V6};
 
 use crate::{
+    answer::{self, ANSWER, Trouble},
     count::{count, drop},
     draft::{begin, draft, out_of, towards},
     family::KernelFamily,
@@ -16,7 +17,7 @@ use crate::{
     route,
     skb::Skb,
     table,
-    walk::{go_on, pulled, walk},
+    walk::{answered, go_on, pulled, walk},
 };
 
 /// By the fast path if that is possible.
@@ -39,7 +40,12 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
         && packet.ttl > 1
         && let Some(action) = table::follow::<F>(skb, packet, Hook::FromNet)
     {
-        return action;
+        return if action == ANSWER { answered::<F>(ctx, Hook::FromNet) } else { action };
+    }
+    // It would end here, but whom it is for only we know.
+    if packet.ttl <= 1 && table::known::<F>(&packet.key).is_some_and(|flow| flow.has(Flow::<F::Addr>::TRANSLATED)) {
+        let _ = answer::with::<F>(Trouble::TimeExceeded, 0);
+        return answered::<F>(ctx, Hook::FromNet);
     }
     let tail = match packet.kind {
         Kind::IcmpError => F::RELATED,

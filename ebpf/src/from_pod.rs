@@ -12,6 +12,7 @@ use caracal_abi::{Address as _, Disposition, Endpoint, Flow, Hook, Reason, Tail,
 use caracal_logic::{Family, Kind, Packet, V4, V6, arp, link};
 
 use crate::{
+    answer::ANSWER,
     beside,
     count::count,
     draft::{begin, draft, towards},
@@ -20,7 +21,7 @@ use crate::{
     maps::HOST_NAT,
     skb::Skb,
     table,
-    walk::{L3, go_on, pulled, walk},
+    walk::{L3, answered, go_on, pulled, walk},
 };
 
 /// EtherType of ARP.
@@ -56,7 +57,7 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
         && packet.ttl > 1
         && let Some(action) = table::follow::<F>(skb, packet, Hook::FromPod)
     {
-        return action;
+        return if action == ANSWER { answered::<F>(ctx, Hook::FromPod) } else { action };
     }
     if let Some(destination) = F::endpoint(&packet.key.dst)
         && packet.kind != Kind::IcmpError
@@ -161,6 +162,6 @@ fn finish(skb: &Skb<'_>, reason: Reason) -> i32 {
     count(skb, Hook::FromPod, reason);
     match reason.disposition() {
         Disposition::Host => TC_ACT_UNSPEC,
-        Disposition::Forwarded | Disposition::Dropped | Disposition::Noted => TC_ACT_SHOT,
+        Disposition::Answered | Disposition::Forwarded | Disposition::Dropped | Disposition::Noted => TC_ACT_SHOT,
     }
 }

@@ -12,6 +12,7 @@
 )]
 #![expect(clippy::trivially_copy_pass_by_ref, reason = "inlined: nothing is passed")]
 
+mod answer;
 mod beside;
 mod count;
 mod draft;
@@ -69,6 +70,10 @@ packet_programs! {
     outside4 => outside::decide::<V4>;
     /// The same, IPv6.
     outside6 => outside::decide::<V6>;
+    /// Packets to be answered, IPv4.
+    answer4 => answer::decide::<V4>;
+    /// The same, IPv6.
+    answer6 => answer::decide::<V6>;
     /// ICMP errors, IPv4.
     related4 => related::decide::<V4>;
     /// The same, IPv6.

@@ -11,7 +11,7 @@ use caracal_abi::{
 };
 use caracal_logic::Packet;
 
-use crate::route::Route;
+use crate::{answer::QUOTE, route::Route};
 
 /// The programs that packets go on to which the fast path leaves alone.
 #[btf_map]
@@ -102,6 +102,15 @@ pub struct Draft<A> {
     pub sender: Endpoint,
     /// The [`Hook`](caracal_abi::Hook) it came to.
     pub hook: u8,
+    /// What is wrong with it: a [`Trouble`](crate::answer::Trouble).
+    pub trouble: u8,
+    /// What would have been short enough.
+    pub mtu: u32,
+    /// The tick in which this CPU has given the last answer, and how many.
+    pub answers_tick: u32,
+    pub answers: u32,
+    /// The beginning of a packet that is answered.
+    pub quote: [u32; QUOTE / 4],
     /// Its key.
     pub key: FlowKey<A>,
     /// The packet as its receiver sees it.

@@ -8,6 +8,7 @@ use caracal_abi::{Be16, Endpoint, Flow, FlowKey, Hook, Reason, Service, ServiceK
 use caracal_logic::Packet;
 
 use crate::{
+    answer::{self, Trouble},
     count::{count, drop},
     draft::{begin, draft, out_of, towards},
     family::KernelFamily,
@@ -33,7 +34,8 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
         return nobody::<F>(ctx, hook, &draft.sender);
     };
     if packet.ttl <= 1 {
-        return drop(skb, hook, Reason::ServiceTtl);
+        let _ = answer::with::<F>(Trouble::TimeExceeded, 0);
+        return go_on(ctx, hook, F::ANSWER);
     }
     // A pod does not take what it seems to have sent itself.
     let is_itself = is_pod(hook) && backend.ifindex == skb.ifindex();

@@ -2,7 +2,12 @@
 
 use core::marker::PhantomData;
 
-use aya_ebpf::{EbpfContext, bindings::__sk_buff, helpers::bpf_l4_csum_replace, programs::TcContext};
+use aya_ebpf::{
+    EbpfContext,
+    bindings::__sk_buff,
+    helpers::{bpf_l4_csum_replace, bpf_skb_adjust_room, bpf_skb_change_tail, bpf_skb_load_bytes},
+    programs::TcContext,
+};
 use caracal_logic::{Bytes, Kind, Packet, Wire, headers};
 
 /// Headers that are not in the linear part of the packet are pulled there, up to this many bytes: Ethernet, IPv6, the
@@ -102,6 +107,47 @@ impl<'a> Skb<'a> {
     pub fn change_whole_sum(&self, change: u16) {
         // SAFETY: `raw` is the context of this run. It refuses where there is no such sum, and then there is nothing to do.
         let _ = unsafe { aya_ebpf::helpers::bpf_csum_update(self.raw, change.into()) };
+    }
+
+    /// Copies `len` bytes of the packet, if there is room for as many and one more.
+    #[inline(always)]
+    pub fn load<const W: usize>(&self, offset: u32, into: &mut [u32; W], len: u32) -> Option<()> {
+        const { assert!((W * size_of::<u32>()).is_power_of_two(), "the verifier is told by a mask") };
+        if len as usize >= W * size_of::<u32>() {
+            return None;
+        }
+        let mut masked = u64::from(len);
+        // SAFETY: changes the one register it may change. The compiler would leave a plain mask out where it knows better than
+        // the verifier.
+        unsafe {
+            core::arch::asm!(
+                "{len} &= {mask}",
+                len = inout(reg) masked,
+                mask = const W * size_of::<u32>() - 1,
+                options(pure, nomem, nostack),
+            );
+        }
+        if masked == 0 {
+            return None;
+        }
+        // SAFETY: `raw` is the context of this run, and the room was compared.
+        let loaded = unsafe { bpf_skb_load_bytes(self.raw.cast(), offset, into.as_mut_ptr().cast(), masked as u32) };
+        (loaded == 0).then_some(())
+    }
+
+    /// Makes the packet no longer than this. Every pointer into the packet is void afterwards.
+    #[inline(always)]
+    pub fn cut(&self, len: u32) -> Option<()> {
+        // SAFETY: `raw` is the context of this run.
+        (unsafe { bpf_skb_change_tail(self.raw, len, 0) } == 0).then_some(())
+    }
+
+    /// Makes room behind the Ethernet header. Every pointer into the packet is void afterwards.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_wrap, reason = "headers are short")]
+    pub fn make_room(&self, len: u32, mode: u32) -> Option<()> {
+        // SAFETY: `raw` is the context of this run.
+        (unsafe { bpf_skb_adjust_room(self.raw, len as i32, mode, 0) } == 0).then_some(())
     }
 
     /// Where the linear part begins and ends.

@@ -41,6 +41,15 @@ pub fn go_on(ctx: &TcContext, hook: Hook, tail: Tail) -> i32 {
     drop(&Skb::new(ctx), hook, Reason::NoProgram)
 }
 
+/// Has the packet answered, by what the draft says.
+#[inline(always)]
+pub fn answered<F: KernelFamily>(ctx: &TcContext, hook: Hook) -> i32 {
+    if let Some(draft) = draft::<F>() {
+        draft.hook = hook as u8;
+    }
+    go_on(ctx, hook, F::ANSWER)
+}
+
 /// What was decided for this flow is done again.
 #[inline(always)]
 fn established<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Option<i32> {

@@ -54,6 +54,7 @@ pub fn show(options: &Options, which: &Counters, root: &Root) -> anyhow::Result<
 fn what(disposition: Disposition) -> &'static str {
     match disposition {
         Disposition::Forwarded => "forwarded",
+        Disposition::Answered => "answered",
         Disposition::Host => "host",
         Disposition::Dropped => "dropped",
         Disposition::Noted => "noted",

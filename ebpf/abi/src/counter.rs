@@ -62,8 +62,12 @@ catalogue! {
         ViaHost = "via_host";
         /// First packet of a flow to a service: it goes to a pod from now on.
         Service = "service";
-        /// To a service, with its TTL or hop limit used up.
-        ServiceTtl = "service_ttl";
+        /// TTL or hop limit used up, and translated here: the sender was told.
+        TtlAnswered = "ttl_answered";
+        /// Longer than the way out takes, and translated here: the sender was told.
+        TooBig = "too_big";
+        /// Of a connection that was cut: the sender was told.
+        Reset = "reset";
         /// To a service, but the address and port it would be sent from are in use towards the same pod.
         PortClash = "port_clash";
         /// No pod of this node: left to the host's routing.
@@ -100,6 +104,8 @@ catalogue! {
 pub enum Disposition {
     /// Sent on by a program.
     Forwarded,
+    /// Answered to its sender, and gone no further.
+    Answered,
     /// Given to the host's network stack.
     Host,
     /// Dropped.
@@ -114,6 +120,7 @@ impl Reason {
     pub const fn disposition(self) -> Disposition {
         match self {
             Self::NewFlow | Self::Stateless | Self::Service | Self::Related => Disposition::Forwarded,
+            Self::TtlAnswered | Self::TooBig | Self::Reset => Disposition::Answered,
             Self::ViaHost | Self::ToHost | Self::Neighbour | Self::TtlExpired => Disposition::Host,
             Self::SpoofedAddress
             | Self::SpoofedMac
@@ -125,8 +132,7 @@ impl Reason {
             | Self::NoRoute
             | Self::ReversePath
             | Self::NoSource
-            | Self::NoPort
-            | Self::ServiceTtl => Disposition::Dropped,
+            | Self::NoPort => Disposition::Dropped,
             Self::FlowTableFull => Disposition::Noted,
         }
     }

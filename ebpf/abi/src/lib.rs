@@ -28,7 +28,7 @@ pub use flow::{Flow, FlowKey, Via};
 pub use nic::Nic;
 pub use peer::Peer;
 pub use service::{Service, ServiceKey, SocketKey, SocketPeer};
-pub use translation::Translation;
+pub use translation::{Translation, fold};
 
 /// Version of the whole set of map layouts; part of the pin path, so two versions never meet in one map.
 pub const LAYOUT_VERSION: u32 = 3;
@@ -138,6 +138,10 @@ tails! {
     Outside4 = "outside4";
     /// The same, IPv6.
     Outside6 = "outside6";
+    /// Packets to be answered, IPv4.
+    Answer4 = "answer4";
+    /// The same, IPv6.
+    Answer6 = "answer6";
     /// ICMP errors, IPv4.
     Related4 = "related4";
     /// The same, IPv6.

@@ -71,7 +71,8 @@ pub(crate) const fn sum(one: u32, other: u32) -> u32 {
 /// The same sum in sixteen bits.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "folded")]
-const fn fold(sum: u32) -> u16 {
+#[must_use]
+pub const fn fold(sum: u32) -> u16 {
     let sum = (sum & 0xffff) + (sum >> 16);
     ((sum & 0xffff) + (sum >> 16)) as u16
 }

@@ -194,15 +194,6 @@ fn everything_else_a_nic_receives_is_the_hosts_untouched() {
 }
 
 #[test]
-fn a_lifetime_that_ends_here_is_not_stretched() {
-    for_each_family(|plane, cast| {
-        let sent = Frame::new(&cast.outside, cast.node).ttl(1).syn(4000, HOST_PORT);
-        assert_eq!(plane.from_net(&sent).action, Action::Drop);
-        assert_eq!(counted(plane, Hook::FromNet, Reason::ServiceTtl), 1);
-    });
-}
-
-#[test]
 fn the_checksum_of_sctp_follows_its_ports() {
     for_each_family(|plane, cast| {
         let Cast { node, outside, server, .. } = cast;

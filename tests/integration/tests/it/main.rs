@@ -9,6 +9,7 @@ mod datapath_budget;
 mod datapath_conntrack;
 mod datapath_pins;
 mod datapath_tables;
+mod fixtures_answers;
 mod fixtures_beside_host_nat;
 mod fixtures_from_pod;
 mod fixtures_life;
