@@ -9,7 +9,8 @@ use caracal_logic::{Family, V4, V6, headers};
 
 use crate::{
     answer::{complement, sum},
-    maps::{self, Draft, Flows, NewFlows},
+    fragments,
+    maps::{self, Draft, Flows, Fragments, NewFlows},
     skb::Skb,
     table,
 };
@@ -39,6 +40,12 @@ pub trait KernelFamily: Family {
     const TIME_EXCEEDED: (u8, u8);
     /// Type and code of the ICMP error about a packet that is too long.
     const TOO_BIG: (u8, u8);
+    /// Where fragments from pods go on to that are not the first.
+    const LATER_FROM_POD: Tail;
+    /// The same from NICs.
+    const LATER_FROM_NET: Tail;
+    /// Whether senders number the datagrams of each protocol by themselves.
+    const NUMBERS_BY_PROTOCOL: bool;
     /// The number of the family in sockets.
     const SOCKET_FAMILY: u8;
     /// Bytes of the header without options.
@@ -55,6 +62,15 @@ pub trait KernelFamily: Family {
 
     /// Whether a pod may send from an address that is not its own.
     fn may_send(ifindex: u32, addr: &Self::Addr) -> bool;
+
+    /// First fragments that are remembered.
+    fn fragments() -> &'static Fragments<Self::Addr>;
+
+    /// [`fragments::remember`], for the draft of this CPU.
+    fn remember(ifindex: u32) -> bool;
+
+    /// [`fragments::settle`], for the draft of this CPU.
+    fn settle(ifindex: u32, action: i32);
 
     /// [`table::claim`], for the draft of this CPU.
     fn claim() -> bool;
@@ -110,6 +126,9 @@ impl KernelFamily for V4 {
     const ANSWER: Tail = Tail::Answer4;
     const TIME_EXCEEDED: (u8, u8) = (11, 0);
     const TOO_BIG: (u8, u8) = (3, 4);
+    const LATER_FROM_POD: Tail = Tail::FromPodFrag4;
+    const LATER_FROM_NET: Tail = Tail::FromNetFrag4;
+    const NUMBERS_BY_PROTOCOL: bool = true;
     const SOCKET_FAMILY: u8 = 2;
     const HEADER_LEN: u32 = 20;
 
@@ -136,6 +155,21 @@ impl KernelFamily for V4 {
     #[inline(always)]
     fn may_send(ifindex: u32, addr: &Ip4) -> bool {
         longest(&maps::SOURCES4, [ifindex, addr.memory()]).is_some()
+    }
+
+    #[inline(always)]
+    fn fragments() -> &'static Fragments<Ip4> {
+        &maps::FRAGS4
+    }
+
+    #[inline(always)]
+    fn remember(ifindex: u32) -> bool {
+        remember4(ifindex) != 0
+    }
+
+    #[inline(always)]
+    fn settle(ifindex: u32, action: i32) {
+        settle4(ifindex, action);
     }
 
     #[inline(always)]
@@ -241,6 +275,9 @@ impl KernelFamily for V6 {
     const ANSWER: Tail = Tail::Answer6;
     const TIME_EXCEEDED: (u8, u8) = (3, 0);
     const TOO_BIG: (u8, u8) = (2, 0);
+    const LATER_FROM_POD: Tail = Tail::FromPodFrag6;
+    const LATER_FROM_NET: Tail = Tail::FromNetFrag6;
+    const NUMBERS_BY_PROTOCOL: bool = false;
     const SOCKET_FAMILY: u8 = 10;
     const HEADER_LEN: u32 = 40;
 
@@ -268,6 +305,21 @@ impl KernelFamily for V6 {
     fn may_send(ifindex: u32, addr: &Ip6) -> bool {
         let [a, b, c, d] = addr.memory();
         longest(&maps::SOURCES6, [ifindex, a, b, c, d]).is_some()
+    }
+
+    #[inline(always)]
+    fn fragments() -> &'static Fragments<Ip6> {
+        &maps::FRAGS6
+    }
+
+    #[inline(always)]
+    fn remember(ifindex: u32) -> bool {
+        remember6(ifindex) != 0
+    }
+
+    #[inline(always)]
+    fn settle(ifindex: u32, action: i32) {
+        settle6(ifindex, action);
     }
 
     #[inline(always)]
@@ -390,6 +442,32 @@ extern "C" fn claim4() -> u32 {
 #[inline(never)]
 extern "C" fn claim6() -> u32 {
     u32::from(table::claim::<V6>())
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn remember4(ifindex: u32) -> u32 {
+    u32::from(fragments::remember::<V4>(ifindex))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn remember6(ifindex: u32) -> u32 {
+    u32::from(fragments::remember::<V6>(ifindex))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn settle4(ifindex: u32, action: i32) -> u32 {
+    fragments::settle::<V4>(ifindex, action);
+    0
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn settle6(ifindex: u32, action: i32) -> u32 {
+    fragments::settle::<V6>(ifindex, action);
+    0
 }
 
 /// The value of the longest prefix that a whole key lies in.

@@ -6,7 +6,7 @@ use aya_ebpf::{
     bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
     helpers::{bpf_redirect, bpf_redirect_neigh, bpf_redirect_peer, generated::bpf_jiffies64},
 };
-use caracal_abi::{Endpoint, Flow, Ip4, Via};
+use caracal_abi::{Endpoint, Flow, FlowKey, Ip4, Via};
 use caracal_logic::{Kind, Packet, headers};
 
 use crate::{
@@ -57,12 +57,7 @@ pub fn now() -> u32 {
 /// the neighbour, which makes sure that it is there.
 #[inline(always)]
 pub fn go<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &mut Flow<F::Addr>) -> i32 {
-    let is_first = !account(skb, flow);
-    if is_first {
-        flow.last_seen = now();
-        add(skb, flow);
-        route::find::<F>(*skb, &packet.key, flow);
-    }
+    let is_first = notice::<F>(skb, &packet.key, flow);
     if skb.len() > flow.max_len && !fits(skb, packet, flow.max_len) {
         // What is translated the host does not know.
         let is_translated = flow.flags & Flow::<F::Addr>::TRANSLATED != 0;
@@ -74,10 +69,28 @@ pub fn go<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &mut F
     if flow.flags & Flow::<F::Addr>::TRANSLATED != 0 && translate_all::<F>(skb, packet, flow).is_none() {
         return TC_ACT_SHOT;
     }
-    if is_first && flow.via == Via::Egress as u8 {
-        return by_neighbour::<F>(skb, packet.l3, flow);
+    leave::<F>(skb, packet.l3, flow, is_first)
+}
+
+/// Notes a packet of a decided flow, and finds the way again if it is the first of its tick; says whether it is.
+#[inline(always)]
+pub fn notice<F: KernelFamily>(skb: &Skb<'_>, key: &FlowKey<F::Addr>, flow: &mut Flow<F::Addr>) -> bool {
+    let is_first = !account(skb, flow);
+    if is_first {
+        flow.last_seen = now();
+        add(skb, flow);
+        route::find::<F>(*skb, key, flow);
     }
-    send_translated::<F>(skb, packet.l3, flow)
+    is_first
+}
+
+/// Lets a packet that has been translated go, the first of a tick by the kernel's way of finding the neighbour.
+#[inline(always)]
+pub fn leave<F: KernelFamily>(skb: &Skb<'_>, l3: usize, flow: &Flow<F::Addr>, is_first: bool) -> i32 {
+    if is_first && flow.via == Via::Egress as u8 {
+        return by_neighbour::<F>(skb, l3, flow);
+    }
+    send_translated::<F>(skb, l3, flow)
 }
 
 /// A packet that is no part of a flow but related to it, and translated already, goes where the flow leads.

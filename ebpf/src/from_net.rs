@@ -13,11 +13,12 @@ use crate::{
     draft::{begin, draft, out_of, towards},
     family::KernelFamily,
     forward::send,
+    fragments,
     maps::HOST_NAT,
     route,
     skb::Skb,
     table,
-    walk::{answered, go_on, pulled, walk},
+    walk::{answered, drafted, go_on, pulled, walk},
 };
 
 /// By the fast path if that is possible.
@@ -36,6 +37,9 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     let skb = &Skb::new(ctx);
     // The host's stack says what is wrong with it.
     let Some(packet) = &pulled::<F>(skb) else { return TC_ACT_UNSPEC };
+    if let Some(action) = fragments::before::<F>(ctx, packet, Hook::FromNet, F::LATER_FROM_NET) {
+        return action;
+    }
     if packet.kind.has_flow()
         && packet.ttl > 1
         && let Some(action) = table::follow::<F>(skb, packet, Hook::FromNet)
@@ -62,6 +66,13 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     let Some(draft) = draft::<F>() else { return TC_ACT_UNSPEC };
     draft.hook = Hook::FromNet as u8;
     go_on(ctx, Hook::FromNet, tail)
+}
+
+/// A fragment without ports of its own.
+#[inline(always)]
+pub fn later_fragment<F: KernelFamily>(ctx: &TcContext) -> i32 {
+    let Some(draft) = draft::<F>() else { return TC_ACT_UNSPEC };
+    fragments::later::<F>(&Skb::new(ctx), &drafted::<F>(draft), Hook::FromNet)
 }
 
 /// The first packet of a flow to a pod of this node.

@@ -18,10 +18,11 @@ use crate::{
     draft::{begin, draft, towards},
     family::KernelFamily,
     forward::send,
+    fragments,
     maps::HOST_NAT,
     skb::Skb,
     table,
-    walk::{L3, answered, go_on, pulled, walk},
+    walk::{L3, answered, drafted, go_on, pulled, walk},
 };
 
 /// EtherType of ARP.
@@ -45,6 +46,9 @@ pub fn run(ctx: &TcContext) -> i32 {
 pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     let skb = &Skb::new(ctx);
     let Some(packet) = &pulled::<F>(skb) else { return finish(skb, Reason::Malformed) };
+    if let Some(action) = fragments::before::<F>(ctx, packet, Hook::FromPod, F::LATER_FROM_POD) {
+        return action;
+    }
     let source = match source::<F>(skb, packet) {
         Ok(endpoint) => endpoint,
         Err(reason) => return finish(skb, reason),
@@ -73,6 +77,18 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
         _ => F::OUTSIDE,
     };
     go_on(ctx, Hook::FromPod, tail)
+}
+
+/// A fragment without ports of its own.
+#[inline(always)]
+pub fn later_fragment<F: KernelFamily>(ctx: &TcContext) -> i32 {
+    let skb = &Skb::new(ctx);
+    let Some(draft) = draft::<F>() else { return finish(skb, Reason::Malformed) };
+    let packet = &drafted::<F>(draft);
+    match source::<F>(skb, packet) {
+        Ok(_) => fragments::later::<F>(skb, packet, Hook::FromPod),
+        Err(reason) => finish(skb, reason),
+    }
 }
 
 /// To a pod of this node.

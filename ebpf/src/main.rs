@@ -18,6 +18,7 @@ mod count;
 mod draft;
 mod family;
 mod forward;
+mod fragments;
 mod from_net;
 mod from_pod;
 mod maps;
@@ -49,16 +50,39 @@ macro_rules! packet_programs {
     )+ };
 }
 
+/// Those that have the last word on a packet, which the other fragments of its datagram are told.
+macro_rules! judging_programs {
+    ($($(#[doc = $doc:literal])+ $name:ident => $module:ident::decide::<$family:ident>;)+) => {
+        packet_programs! { $(
+            $(#[doc = $doc])+
+            $name => |ctx| fragments::after::<$family>(ctx, $module::decide::<$family>(ctx));
+        )+ }
+    };
+}
+
 packet_programs! {
     /// tcx ingress of a pod's host-side veth.
     from_pod => from_pod::run;
-    /// The same, for IPv4 that the fast path leaves.
+    /// tcx ingress of a NIC.
+    from_net => from_net::run;
+    /// Fragments that are not the first, behind `from_pod4`.
+    from_pod_frag4 => from_pod::later_fragment::<V4>;
+    /// The same behind `from_pod6`.
+    from_pod_frag6 => from_pod::later_fragment::<V6>;
+    /// The same behind `from_net4`.
+    from_net_frag4 => from_net::later_fragment::<V4>;
+    /// The same behind `from_net6`.
+    from_net_frag6 => from_net::later_fragment::<V6>;
+    /// First fragments that come after others.
+    release => fragments::release;
+}
+
+judging_programs! {
+    /// Behind `from_pod`, for IPv4 that the fast path leaves.
     from_pod4 => from_pod::decide::<V4>;
     /// The same for IPv6.
     from_pod6 => from_pod::decide::<V6>;
-    /// tcx ingress of a NIC.
-    from_net => from_net::run;
-    /// The same, for IPv4 that the fast path leaves.
+    /// Behind `from_net`, for IPv4 that the fast path leaves.
     from_net4 => from_net::decide::<V4>;
     /// The same for IPv6.
     from_net6 => from_net::decide::<V6>;

@@ -6,8 +6,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use caracal_abi::{
-    COUNTER_SLOTS, Counter, Endpoint, Flow, FlowKey, Ip4, Ip6, Nic, Peer, Service, ServiceKey, SocketKey, SocketPeer,
-    Tail,
+    COUNTER_SLOTS, Counter, Endpoint, FirstFragment, Flow, FlowKey, FragmentKey, Held, HeldKey, Ip4, Ip6, Nic, Peer,
+    Service, ServiceKey, SocketKey, SocketPeer, Tail,
 };
 use caracal_logic::Packet;
 
@@ -130,6 +130,39 @@ pub static DRAFT4: PerCpuArray<Draft<Ip4>, 1> = PerCpuArray::new();
 
 #[btf_map]
 pub static DRAFT6: PerCpuArray<Draft<Ip6>, 1> = PerCpuArray::new();
+
+/// First fragments that are remembered. The one that came longest ago makes room for the next.
+pub type Fragments<A> = LruHashMap<FragmentKey<A>, FirstFragment, FRAGMENT_ENTRIES>;
+
+/// Datagrams in fragments that are on their way at once.
+pub const FRAGMENT_ENTRIES: usize = 8192;
+
+#[btf_map]
+pub static FRAGS4: Fragments<Ip4> = Fragments::new();
+
+#[btf_map]
+pub static FRAGS6: Fragments<Ip6> = Fragments::new();
+
+/// Two megabytes of fragments that wait for the first of their datagram.
+pub const HELD_ENTRIES: usize = 1024;
+
+#[btf_map]
+pub static HELD: LruHashMap<HeldKey, Held, HELD_ENTRIES> = LruHashMap::new();
+
+/// A fragment that is to be held or released, outside the stack.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Part {
+    /// Which it is.
+    pub key: HeldKey,
+    /// Bytes of the first fragment before its transport header.
+    pub l4: u32,
+    /// What is held.
+    pub held: Held,
+}
+
+#[btf_map]
+pub static PART: PerCpuArray<Part, 1> = PerCpuArray::new();
 
 #[btf_map]
 pub static SOCK_REV4: LruHashMap<SocketKey<Ip4>, SocketPeer<Ip4>, FLOW_ENTRIES> = LruHashMap::new();

@@ -131,7 +131,7 @@ pub fn forget<F: KernelFamily>(key: &FlowKey<F::Addr>, flow: &Flow<F::Addr>) {
 /// Whether a packet that came by another NIC than those before it is believed. The routes may have changed, or the way there
 /// and the way back may differ.
 #[inline(always)]
-fn comes_another_way<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &mut Flow<F::Addr>) -> bool {
+pub fn comes_another_way<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &mut Flow<F::Addr>) -> bool {
     if flow.flags & Flow::<F::Addr>::FROM_NET == 0 || !route::leads_back::<F>(*skb, packet) {
         return false;
     }

@@ -53,7 +53,7 @@ pub fn answered<F: KernelFamily>(ctx: &TcContext, hook: Hook) -> i32 {
 /// What was decided for this flow is done again.
 #[inline(always)]
 fn established<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>) -> Option<i32> {
-    if !packet.kind.has_flow() || packet.ttl <= 1 {
+    if !packet.kind.has_flow() || packet.ttl <= 1 || packet.fragment.more {
         return None;
     }
     let flow = F::flows().get_ptr_mut(&packet.key)?;

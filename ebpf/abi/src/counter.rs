@@ -94,6 +94,14 @@ catalogue! {
         NoSource = "no_source";
         /// To be masqueraded, but every port is lent towards the same remote address and port.
         NoPort = "no_port";
+        /// A fragment that came before the first of its datagram, which says where they go: kept until that comes.
+        FragmentHeld = "fragment_held";
+        /// A fragment that came before the first of its datagram, and is longer than what is kept.
+        FragmentTooLong = "fragment_too_long";
+        /// A fragment that came before the first of its datagram, after as many others as are kept.
+        FragmentTooMany = "fragment_too_many";
+        /// A fragment whose datagram's first was dropped, or whose flow is forgotten.
+        FragmentRefused = "fragment_refused";
         /// The flow table had no room; the packet went on, but its flow is decided anew each time.
         FlowTableFull = "flow_table_full";
     }
@@ -132,8 +140,11 @@ impl Reason {
             | Self::NoRoute
             | Self::ReversePath
             | Self::NoSource
-            | Self::NoPort => Disposition::Dropped,
-            Self::FlowTableFull => Disposition::Noted,
+            | Self::NoPort
+            | Self::FragmentTooLong
+            | Self::FragmentTooMany
+            | Self::FragmentRefused => Disposition::Dropped,
+            Self::FlowTableFull | Self::FragmentHeld => Disposition::Noted,
         }
     }
 }

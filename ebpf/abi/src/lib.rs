@@ -14,6 +14,7 @@ mod addr;
 mod counter;
 mod endpoint;
 mod flow;
+mod fragment;
 mod nic;
 mod peer;
 mod service;
@@ -25,6 +26,7 @@ pub use addr::{Address, Be16, Be32, Be64, Ip4, Ip6, Mac};
 pub use counter::{COUNTER_SLOTS, Counter, Disposition, Hook, Reason, counter_slot};
 pub use endpoint::Endpoint;
 pub use flow::{Flow, FlowKey, Via};
+pub use fragment::{FirstFragment, FragmentKey, Held, HeldKey};
 pub use nic::Nic;
 pub use peer::Peer;
 pub use service::{Service, ServiceKey, SocketKey, SocketPeer};
@@ -51,6 +53,12 @@ pub mod map {
     pub const FLOWS_NEW4: &str = "FLOWS_NEW4";
     /// The same of IPv6.
     pub const FLOWS_NEW6: &str = "FLOWS_NEW6";
+    /// What the first fragments of IPv4 datagrams have said.
+    pub const FRAGS4: &str = "FRAGS4";
+    /// The same of IPv6.
+    pub const FRAGS6: &str = "FRAGS6";
+    /// Fragments that have come before the first of their datagram.
+    pub const HELD: &str = "HELD";
     /// The node's NICs by interface.
     pub const NICS: &str = "NICS";
     /// The node's own IPv4 addresses.
@@ -77,8 +85,8 @@ pub mod map {
     pub const TAILS: &str = "TAILS";
     /// Every map of this layout.
     pub const ALL: &[&str] = &[
-        COUNTERS, ENDPOINTS4, ENDPOINTS6, FLOWS4, FLOWS6, FLOWS_NEW4, FLOWS_NEW6, NICS, NODE4, NODE6, PEERS4, PEERS6,
-        SERVICES4, SERVICES6, SOCK_REV4, SOCK_REV6, SOURCES4, SOURCES6, TAILS,
+        COUNTERS, ENDPOINTS4, ENDPOINTS6, FLOWS4, FLOWS6, FLOWS_NEW4, FLOWS_NEW6, FRAGS4, FRAGS6, HELD, NICS, NODE4,
+        NODE6, PEERS4, PEERS6, SERVICES4, SERVICES6, SOCK_REV4, SOCK_REV6, SOURCES4, SOURCES6, TAILS,
     ];
 }
 
@@ -146,4 +154,14 @@ tails! {
     Related4 = "related4";
     /// The same, IPv6.
     Related6 = "related6";
+    /// Fragments from pods that are not the first of their datagram, IPv4.
+    FromPodFrag4 = "from_pod_frag4";
+    /// The same, IPv6.
+    FromPodFrag6 = "from_pod_frag6";
+    /// The same from NICs, IPv4.
+    FromNetFrag4 = "from_net_frag4";
+    /// The same, IPv6.
+    FromNetFrag6 = "from_net_frag6";
+    /// First fragments that come after others of their datagram, of either family and from anywhere.
+    Release = "release";
 }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    Be16, Be32, Be64, Counter, Endpoint, Flow, FlowKey, Ip4, Ip6, Mac, Nic, Peer, Service, ServiceKey, SocketKey,
-    SocketPeer, Translation,
+    Be16, Be32, Be64, Counter, Endpoint, FirstFragment, Flow, FlowKey, FragmentKey, Held, HeldKey, Ip4, Ip6, Mac, Nic,
+    Peer, Service, ServiceKey, SocketKey, SocketPeer, Translation,
 };
 
 macro_rules! pod {
@@ -19,6 +19,7 @@ macro_rules! pod {
     )+ };
 }
 pod!(Be16, Be32, Be64, Ip4, Ip6, Mac, Counter, Endpoint, Nic, Peer);
+pod!(FirstFragment, FragmentKey<Ip4>, FragmentKey<Ip6>, Held, HeldKey);
 pod!(Flow<Ip4>, Flow<Ip6>, FlowKey<Ip4>, FlowKey<Ip6>);
 pod!(Service<Ip4>, Service<Ip6>, ServiceKey<Ip4>, ServiceKey<Ip6>);
 pod!(SocketKey<Ip4>, SocketKey<Ip6>, SocketPeer<Ip4>, SocketPeer<Ip6>);
