@@ -78,7 +78,7 @@ fn ipv4_oddities() {
                 reason: Reason::Malformed,
             },
             Row { name: "with options", packet: optional, action: redirect, reason: Reason::NewFlow },
-            Row { name: "later fragment", packet: fragment, action: redirect, reason: Reason::Stateless },
+            Row { name: "later fragment", packet: fragment, action: drop, reason: Reason::FragmentHeld },
             Row { name: "another protocol", packet: gre, action: redirect, reason: Reason::NewFlow },
         ],
     );

@@ -1,0 +1,1 @@
+//! Walk 9 of the design between real sockets.
