@@ -256,8 +256,7 @@ fn datagram<F: KernelFamily>(packet: &Packet<F::Addr>, ifindex: u32) -> Fragment
 #[inline(always)]
 fn note<F: KernelFamily>(part: &mut Part, id: &FragmentKey<F::Addr>) {
     let FragmentKey { id: number, ifindex, protocol, .. } = *id;
-    part.key =
-        HeldKey { src: F::words(&id.src), dst: F::words(&id.dst), id: number, ifindex, protocol, slot: 0 };
+    part.key = HeldKey { src: F::words(&id.src), dst: F::words(&id.dst), id: number, ifindex, protocol, slot: 0 };
 }
 
 /// This CPU's.

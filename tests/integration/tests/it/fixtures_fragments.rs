@@ -113,8 +113,7 @@ fn every_fragment_is_a_packet_of_its_flow() {
 
 fn map_port(plane: &Plane, node: IpAddr, pod: &Pod) {
     for protocol in [6, 17, 132] {
-        let mapping =
-            Mapping { host_ip: node, host_port: HOST_PORT, protocol, pod_ip: pod.ip, pod_port: POD_PORT };
+        let mapping = Mapping { host_ip: node, host_port: HOST_PORT, protocol, pod_ip: pod.ip, pod_port: POD_PORT };
         plane.pinned().map_port(&mapping, pod.ifindex).unwrap().unwrap();
     }
 }
@@ -251,7 +250,8 @@ fn a_fragment_is_of_whom_it_says_or_nobodys() {
 fn two_senders_with_one_number_are_not_mixed_up() {
     Stage::each_family(|Stage { plane, eth0, node, a, b, outside, .. }| {
         map_port(plane, *node, b);
-        let other = Pod { ip: if a.ip.is_ipv4() { "198.51.100.8" } else { "2001:db8:ffff::8" }.parse().unwrap(), ..*outside };
+        let other =
+            Pod { ip: if a.ip.is_ipv4() { "198.51.100.8" } else { "2001:db8:ffff::8" }.parse().unwrap(), ..*outside };
         let id = number();
         let question = |from: &Pod, sport| cut_as(&Frame::new(from, *node).udp(sport, HOST_PORT, &payload()), id);
         let expected = |from: &Pod, sport| cut_as(&arriving(b, from.ip).udp(sport, POD_PORT, &payload()), id);
@@ -334,7 +334,8 @@ fn what_is_the_hosts_stays_the_hosts() {
             let _ = from_net(&own[n]).to_host().uncounted();
         }
         // What nobody could hold, and what is for neither the node nor a pod.
-        let long = shape::fragments(&Frame::new(outside, *node).udp(4000, 2049, &[7; 4000]), number(), &[1000]).remove(1);
+        let long =
+            shape::fragments(&Frame::new(outside, *node).udp(4000, 2049, &[7; 4000]), number(), &[1000]).remove(1);
         let _ = from_net(&long).to_host().uncounted();
         let [_, transit, _] = cut(&Frame::new(outside, outside.ip).udp(4000, 2049, &payload()));
         let _ = from_net(&transit).to_host().uncounted();

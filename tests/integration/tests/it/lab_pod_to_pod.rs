@@ -23,7 +23,7 @@ fn packets(flows: &[Value]) -> u64 {
 }
 
 /// Both families' addresses of a pod.
-fn addresses(pod: &Pod) -> [IpAddr; 2] {
+pub(crate) fn addresses(pod: &Pod) -> [IpAddr; 2] {
     [pod.ip4().into(), pod.ip6().into()]
 }
 
@@ -99,7 +99,7 @@ fn carries(packet: &Packet, payload: &[u8]) -> bool {
 }
 
 /// Own and gateway's MAC address, as the plugin's result lists them.
-fn macs(pod: &Pod) -> [[u8; 6]; 2] {
+pub(crate) fn macs(pod: &Pod) -> [[u8; 6]; 2] {
     let interfaces = pod.result()["interfaces"].as_array().unwrap();
     [1, 0].map(|n: usize| {
         let text = interfaces[n]["mac"].as_str().unwrap();
