@@ -55,7 +55,7 @@ macro_rules! judging_programs {
     ($($(#[doc = $doc:literal])+ $name:ident => $module:ident::decide::<$family:ident>;)+) => {
         packet_programs! { $(
             $(#[doc = $doc])+
-            $name => |ctx| fragments::after::<$family>(ctx, $module::decide::<$family>(ctx));
+            $name => (|ctx| fragments::after::<$family>(ctx, $module::decide::<$family>(ctx)));
         )+ }
     };
 }
