@@ -4,14 +4,17 @@
 use std::net::SocketAddr;
 
 use caracal_harness::{Frame, shape};
-use caracal_integration::Cluster;
+use caracal_integration::{Cluster, NftCounters};
 use caracal_lab::{
     Pod, PodOptions, Site,
-    traffic::{Ping, Request},
+    traffic::{Datagrams, Ping, Request},
 };
 use serde_json::json;
 
-use crate::lab_pod_to_pod::{addresses, macs};
+use crate::{
+    lab_pod_to_pod::{addresses, macs},
+    lab_walks::mac,
+};
 
 const HOST_PORT: u16 = 8053;
 const PORT: u16 = 53;
@@ -95,13 +98,12 @@ fn orders() -> Vec<[usize; 4]> {
 
 /// Sends datagrams in fragments, in every order, and with one of them twice; all must arrive as they were.
 #[track_caller]
-fn in_every_order(from: &impl Site, ifname: &str, frame: Frame, dport: u16, to: &Pod) {
-    let receiver = to.datagrams_at(PORT).unwrap();
+fn in_every_order(from: &impl Site, frame: Frame, [sport, dport]: [u16; 2], receiver: &Datagrams) {
     for (order, id) in orders().into_iter().zip(1..) {
         let payload: Vec<u8> = bytes(4000 + order[0]).into_iter().rev().collect();
-        let fragments = shape::fragments(&frame.udp(4000, dport, &payload), id, &[1000, 1200, 800]);
+        let fragments = shape::fragments(&frame.udp(sport, dport, &payload), id, &[1000, 1200, 800]);
         let twice = [order[0], order[1], order[1], order[2], order[3]];
-        from.send_frames(ifname, twice.map(|n| &fragments[n])).unwrap();
+        from.send_frames("eth0", twice.map(|n| &fragments[n])).unwrap();
         let received = receiver.receive().unwrap_or_else(|e| panic!("{:?} in order {order:?}: {e}", frame.ip));
         assert!(received.bytes == payload, "{:?} in order {order:?} came as others", frame.ip);
     }
@@ -113,12 +115,14 @@ fn what_comes_out_of_order_arrives_as_it_was() {
     let n1 = cluster.node("n1");
     let (a, b) = (n1.pod("a").unwrap(), server(&cluster, "b"));
     let [mac, gateway] = macs(&a);
+    let receiver = b.datagrams_at(PORT).unwrap();
     for ((own, other), node) in addresses(&a).into_iter().zip(addresses(&b)).zip(n1.addresses()) {
+        let frame = |to| Frame { mac: (mac, gateway), ip: (own, to), ttl: 64 };
         let before = cluster.counted("n1", "fragment_held").unwrap();
-        in_every_order(&a, "eth0", Frame { mac: (mac, gateway), ip: (own, other), ttl: 64 }, PORT, &b);
+        in_every_order(&a, frame(other), [4000, PORT], &receiver);
         // In three of four orders something is before the first.
         assert!(cluster.counted("n1", "fragment_held").unwrap() - before >= 36);
-        in_every_order(&a, "eth0", Frame { mac: (mac, gateway), ip: (own, *node), ttl: 64 }, HOST_PORT, &b);
+        in_every_order(&a, frame(*node), [4000, HOST_PORT], &receiver);
     }
     cluster.end().unwrap();
 }
@@ -128,23 +132,62 @@ fn what_comes_out_of_order_from_outside_arrives_as_it_was() {
     let cluster = cluster("frag-outside", 1);
     let (n1, client) = (cluster.node("n1"), cluster.client("c"));
     let b = server(&cluster, "b");
-    let mac = |site: &dyn Fn() -> String| {
-        let text = site();
-        let bytes: Vec<u8> = text.trim().split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
-        <[u8; 6]>::try_from(bytes).unwrap()
-    };
-    let address = "/sys/class/net/eth0/address";
-    let (from, to) = (mac(&|| client.run("cat", [address]).unwrap()), mac(&|| n1.run("cat", [address]).unwrap()));
+    let receiver = b.datagrams_at(PORT).unwrap();
+    let (from, to) = (mac(client, "eth0"), mac(n1, "eth0"));
     for (own, node) in client.addresses().iter().zip(n1.addresses()) {
-        in_every_order(client, "eth0", Frame { mac: (from, to), ip: (*own, *node), ttl: 64 }, HOST_PORT, &b);
+        let frame = Frame { mac: (from, to), ip: (*own, *node), ttl: 64 };
+        in_every_order(client, frame, [4000, HOST_PORT], &receiver);
     }
     // The node's own are not lost.
-    let receiver = n1.datagrams_at(2049).unwrap();
+    let own_receiver = n1.datagrams_at(2049).unwrap();
     for (own, node) in client.addresses().iter().zip(n1.addresses()) {
         let whole = Frame { mac: (from, to), ip: (*own, *node), ttl: 64 }.udp(4000, 2049, &bytes(3000));
         let fragments = shape::fragments(&whole, 99, &[1000, 1200]);
         client.send_frames("eth0", [2, 0, 1].map(|n: usize| &fragments[n])).unwrap();
-        assert_eq!(receiver.receive().unwrap().bytes, bytes(3000));
+        assert_eq!(own_receiver.receive().unwrap().bytes, bytes(3000));
+    }
+    cluster.end().unwrap();
+}
+
+fn masquerading(name: &str) -> Cluster {
+    Cluster::builder(name).client("c").agent_args(["--host-nat=false", "--masquerade=true"]).start().unwrap()
+}
+
+#[test]
+fn large_datagrams_and_pings_are_masqueraded_and_answered() {
+    let cluster = masquerading("frag-masq");
+    let (n1, client) = (cluster.node("n1"), cluster.client("c"));
+    let pod = n1.pod("a").unwrap();
+    let _server = client.serve(&["udp/53"]).unwrap();
+    let netfilter = NftCounters::install(n1).unwrap();
+    for to in client.addresses() {
+        large_datagrams(&pod, SocketAddr::new(*to, PORT));
+        for size in [5000, 20_000] {
+            pod.ping_with(&Ping::new(*to).size(size)).unwrap();
+        }
+    }
+    assert_eq!(netfilter.forwarded().unwrap(), 0);
+    assert_eq!(cluster.counted("n1", "fragment_refused").unwrap(), 0);
+    cluster.end().unwrap();
+}
+
+#[test]
+fn what_is_masqueraded_out_of_order_arrives_as_it_was_and_so_does_the_answer() {
+    let cluster = masquerading("frag-masq-order");
+    let (n1, client) = (cluster.node("n1"), cluster.client("c"));
+    let pod = n1.pod("a").unwrap();
+    let receiver = client.datagrams_at(PORT).unwrap();
+    let [own_mac, gateway] = macs(&pod);
+    let (far_mac, node_mac) = (mac(client, "eth0"), mac(n1, "eth0"));
+    for ((own, far), node) in addresses(&pod).into_iter().zip(client.addresses()).zip(n1.addresses()) {
+        let there = Frame { mac: (own_mac, gateway), ip: (own, *far), ttl: 64 };
+        in_every_order(&pod, there, [4000, PORT], &receiver);
+        // The port is one of those to be lent, and kept.
+        let asking = pod.datagrams_from(25_000, (*far, PORT)).unwrap();
+        asking.send(b"question").unwrap();
+        assert_eq!(receiver.receive().unwrap().from, SocketAddr::new(*node, 25_000));
+        let back = Frame { mac: (far_mac, node_mac), ip: (*far, *node), ttl: 64 };
+        in_every_order(client, back, [PORT, 25_000], &asking);
     }
     cluster.end().unwrap();
 }

@@ -81,7 +81,7 @@ fn talk(from: &impl Site, to: IpAddr) -> [SocketAddr; 2] {
 }
 
 /// The hardware address of an interface.
-fn mac(site: &impl Site, ifname: &str) -> [u8; 6] {
+pub(crate) fn mac(site: &impl Site, ifname: &str) -> [u8; 6] {
     let shown = site.run("ip", ["-o", "link", "show", ifname]).unwrap();
     let text = shown.split_once("link/ether ").unwrap().1.split(' ').next().unwrap();
     let bytes: Vec<u8> = text.split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
