@@ -126,7 +126,7 @@ fn walk_2_and_4_sums_that_the_kernel_knows_stay_right() {
     for (name, args) in [("complete", &DIRECT[..]), ("complete-masq", &MASQUERADE)] {
         let cluster = builder(name, 2, args).start().unwrap();
         let (near, far) = (cluster.node("n1"), cluster.node("n2"));
-        let (a, b) = (near.pod("a").unwrap(), far.pod("b").unwrap());
+        let ([a, asked], b) = (["a", "asked"].map(|name| near.pod(name).unwrap()), far.pod("b").unwrap());
         let before = complaints(near);
         tunnel(near, far, 1);
         tunnel(far, near, 2);
@@ -135,8 +135,11 @@ fn walk_2_and_4_sums_that_the_kernel_knows_stay_right() {
             near.run("ip", ["route", "add", &other.to_string(), "via", there]).unwrap();
             far.run("ip", ["route", "add", &one.to_string(), "via", here]).unwrap();
         }
-        let _servers = [b.serve(&LISTENS).unwrap(), far.serve(&LISTENS).unwrap()];
-        for ((to, host), [here, there]) in b.addresses().iter().zip(far.addresses()).zip(hops) {
+        for (ip, [here, _]) in asked.addresses().iter().zip(hops) {
+            far.run("ip", ["route", "add", &ip.to_string(), "via", here]).unwrap();
+        }
+        let _servers = [asked.serve(&LISTENS).unwrap(), b.serve(&LISTENS).unwrap(), far.serve(&LISTENS).unwrap()];
+        for ((to, asked), [here, there]) in b.addresses().iter().zip(asked.addresses()).zip(hops) {
             wait_until("the tunnel", PATIENCE, || a.ping(*to).is_ok()).unwrap();
             talk(&a, *to);
             send_segments(&a, &b, *to);
@@ -146,7 +149,7 @@ fn walk_2_and_4_sums_that_the_kernel_knows_stay_right() {
             if args == MASQUERADE {
                 assert_eq!(seen.map(|seen| seen.ip().to_string()), [here; 2]);
             }
-            talk(far, *a.addresses().iter().find(|ip| ip.is_ipv4() == host.is_ipv4()).unwrap());
+            talk(far, *asked);
         }
         assert_eq!(complaints(near), before);
         cluster.end().unwrap();

@@ -1,8 +1,8 @@
 //! Somebody beyond a node, who has links to it and to nobody else.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use caracal_lab::{Machine, NetNs, Node, Site};
+use caracal_lab::{Machine, NetNs, Node, Process, Site};
 
 /// Somebody with an address of its own behind several links: the node's `eth1`, `eth2`, … are the other's too.
 #[derive(Debug)]
@@ -10,6 +10,7 @@ pub struct Far {
     machine: Machine,
     netns: NetNs,
     addresses: Vec<IpAddr>,
+    links: u8,
 }
 
 const NAME: &str = "far";
@@ -22,7 +23,7 @@ impl Far {
     pub fn beyond(node: &Node, links: u8) -> Self {
         let machine = node.machine().clone();
         let netns = machine.add_netns(NAME).unwrap();
-        let far = Self { machine, netns, addresses: Self::OWN.map(|ip| ip.parse().unwrap()).into() };
+        let far = Self { machine, netns, addresses: Self::OWN.map(|ip| ip.parse().unwrap()).into(), links };
         far.run("ip", ["link", "set", "lo", "up"]).unwrap();
         for ip in Self::OWN {
             far.run("ip", ["address", "add", ip, "dev", "lo"]).unwrap();
@@ -56,11 +57,27 @@ impl Far {
         }
     }
 
-    /// This sends to everybody by another link from now on.
+    /// This sends to everybody by another link from now on, also to the node's addresses on others.
     pub fn reaches_by(&self, link: u8) {
-        for ([node, _], own) in Self::link_addresses(link).iter().zip(Self::OWN) {
-            self.run("ip", ["route", "replace", "default", "via", node, "src", own]).unwrap();
+        let nic = Self::nic(link);
+        for (family, own) in Self::OWN.iter().enumerate() {
+            let node = |link: u8| Self::link_addresses(link)[family][0].clone();
+            let hop = node(link);
+            self.run("ip", ["route", "replace", &hop, "dev", &nic]).unwrap();
+            self.run("ip", ["route", "replace", "default", "via", &hop, "dev", &nic, "src", own]).unwrap();
+            for other in (1..=self.links).filter(|other| *other != link) {
+                self.run("ip", ["route", "replace", &node(other), "via", &hop, "dev", &nic]).unwrap();
+            }
         }
+    }
+
+    /// Starts servers that answer from its own addresses, whichever link they answer by.
+    pub fn serve_as_itself(&self) -> Process {
+        let own = self.addresses.iter();
+        let listens =
+            own.flat_map(|ip| [("tcp", 80), ("udp", 53)].map(|(kind, port)| (kind, SocketAddr::new(*ip, port))));
+        let listens: Vec<String> = listens.map(|(kind, at)| format!("{kind}/{at}")).collect();
+        self.serve(&listens.iter().map(String::as_str).collect::<Vec<_>>()).unwrap()
     }
 }
 

@@ -3,23 +3,22 @@
 use std::net::IpAddr;
 
 use caracal_integration::{Cluster, Connection};
-use caracal_lab::{Packet, Pod, Site, skip, wait_until};
+use caracal_lab::{Node, Packet, Pod, Site, skip, wait_until};
 
 use super::{DIRECT, MASQUERADE, PATIENCE, builder, far::Far, mac, talk};
+
+/// Whether the agent has put programs on an interface of the node.
+fn is_noticed(node: &Node, nic: &str) -> bool {
+    let script = format!("ls /sys/fs/bpf/caracal/*/links/from_net-$(cat /sys/class/net/{nic}/ifindex)");
+    node.run("sh", ["-c", &script]).is_ok()
+}
 
 /// A node with somebody far behind two NICs, which the agent has noticed.
 fn with_far(name: &str, args: &[&str]) -> (Cluster, Pod, Far) {
     let cluster = builder(name, 1, args).start().unwrap();
     let node = cluster.node("n1");
     let (a, far) = (node.pod("a").unwrap(), Far::beyond(node, 2));
-    // By being reached: masquerading by a NIC that is not known yet drops.
-    wait_until("the new NICs", PATIENCE, || {
-        (1..=2).all(|link| {
-            let hooks = node.run("bpftool", ["net", "show", "dev", &Far::nic(link)]);
-            hooks.map_or(true, |hooks| hooks.contains("from_net"))
-        })
-    })
-    .unwrap();
+    wait_until("the new NICs", PATIENCE, || (1..=2).all(|link| is_noticed(node, &Far::nic(link)))).unwrap();
     (cluster, a, far)
 }
 
@@ -27,7 +26,7 @@ fn with_far(name: &str, args: &[&str]) -> (Cluster, Pod, Far) {
 fn walk_12_answers_may_come_by_another_nic() {
     for (name, args) in [("walk-12-return", &DIRECT[..]), ("walk-12-return-masq", &MASQUERADE)] {
         let (cluster, a, far) = with_far(name, args);
-        let _server = far.serve(&["tcp/80", "udp/53"]).unwrap();
+        let _server = far.serve_as_itself();
         for (out, back) in [(1, 1), (1, 2), (2, 1)] {
             far.reached_by(cluster.node("n1"), out);
             far.reaches_by(back);
@@ -48,7 +47,7 @@ fn carries(packet: &Packet, payload: &[u8]) -> bool {
 #[test]
 fn walk_12_a_connection_follows_its_route_to_another_nic() {
     let (cluster, a, far) = with_far("walk-12-move", &DIRECT);
-    let _server = far.serve(&["tcp/80"]).unwrap();
+    let _server = far.serve_as_itself();
     let mut connections: Vec<_> = far.addresses().iter().map(|to| Connection::open(&a, (*to, 80)).unwrap()).collect();
     for link in [2, 1] {
         far.reached_by(cluster.node("n1"), link);
@@ -76,7 +75,7 @@ fn walk_12_a_connection_follows_its_route_to_another_nic() {
 fn walk_12_a_connection_follows_a_neighbour_to_another_mac() {
     for (name, args) in [("walk-12-mac", &DIRECT[..]), ("walk-12-mac-masq", &MASQUERADE)] {
         let (cluster, a, far) = with_far(name, args);
-        let _server = far.serve(&["tcp/80"]).unwrap();
+        let _server = far.serve_as_itself();
         let mut connections: Vec<_> =
             far.addresses().iter().map(|to| Connection::open(&a, (*to, 80)).unwrap()).collect();
         let before = mac(&far, "eth1");
@@ -96,7 +95,7 @@ fn walk_12_a_connection_follows_a_neighbour_to_another_mac() {
 #[test]
 fn walk_12_masquerading_follows_the_address_of_the_nic() {
     let (cluster, a, far) = with_far("walk-12-renumber", &MASQUERADE);
-    let _server = far.serve(&["udp/53"]).unwrap();
+    let _server = far.serve_as_itself();
     let node = cluster.node("n1");
     for (new, [old, hop], own) in [
         ("198.18.1.77/24", &Far::link_addresses(1)[0], Far::OWN[0]),
@@ -133,7 +132,7 @@ fn walk_12_a_nic_may_be_a_vlan() {
         for (site, end) in [(node as &dyn VlanEnd, 1), (&far, 2)] {
             site.up(end);
         }
-        let _server = far.serve(&["tcp/80", "udp/53"]).unwrap();
+        let _server = far.serve_as_itself();
         for (own, hop) in Far::OWN.iter().zip(["198.18.5.2", "2001:db8:5::2"]) {
             node.run("ip", ["route", "replace", own, "via", hop]).unwrap();
         }

@@ -57,12 +57,16 @@ fn walk_4_networks_that_know_the_way_to_pods_see_them_as_they_are() {
     let a = node.pod("a").unwrap();
     let outside = cluster.client("outside");
     route_to_pods(outside, node);
-    let _server = outside.serve(&["tcp/80", "udp/53"]).unwrap();
     for (ip, via) in [("192.0.2.9/32", outside.ip4().into()), ("2001:db8::9/128", IpAddr::from(outside.ip6()))] {
         outside.run("ip", ["address", "add", ip, "dev", "lo"]).unwrap();
         node.run("ip", ["route", "add", ip, "via", &via.to_string()]).unwrap();
     }
     let others = ["192.0.2.9", "2001:db8::9"].map(|ip| ip.parse::<IpAddr>().unwrap());
+    // Each by itself, so that it answers from where it was asked.
+    let all = outside.addresses().iter().chain(&others);
+    let listens = all.flat_map(|ip| [("tcp", 80), ("udp", 53)].map(|(kind, port)| (kind, SocketAddr::new(*ip, port))));
+    let listens: Vec<String> = listens.map(|(kind, at)| format!("{kind}/{at}")).collect();
+    let _server = outside.serve(&listens.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
     for ((own, told), other) in a.addresses().iter().zip(outside.addresses()).zip(others) {
         assert_eq!(talk(&a, *told).map(|seen| seen.ip()), [*own; 2]);
         assert_eq!(talk(&a, other).map(|seen| seen.ip()), [node_address(&cluster, other); 2]);

@@ -96,8 +96,10 @@ fn is_believed(cluster: &Cluster, a: &Pod, n: usize, source: &str, mark: &str) -
     };
     let capture = a.capture("eth0").unwrap();
     let (foreign, known) = (format!("foreign {mark}"), format!("known {mark}"));
-    outside.send_frame("eth0", &honest.source(source.parse().unwrap()).udp(53, 4000, foreign.as_bytes())).unwrap();
-    outside.send_frame("eth0", &honest.udp(53, 4001, known.as_bytes())).unwrap();
+    // No flow is known yet: what has one is believed already.
+    let port = 4000 + 2 * u16::from(mark.as_bytes()[0]);
+    outside.send_frame("eth0", &honest.source(source.parse().unwrap()).udp(53, port, foreign.as_bytes())).unwrap();
+    outside.send_frame("eth0", &honest.udp(53, port + 1, known.as_bytes())).unwrap();
     capture.wait_for("the known packet", PATIENCE, |packet| carries(packet, known.as_bytes())).unwrap();
     capture.stop().unwrap().iter().any(|packet| carries(packet, foreign.as_bytes()))
 }
