@@ -79,6 +79,10 @@ pub fn notice<F: KernelFamily>(skb: &Skb<'_>, key: &FlowKey<F::Addr>, flow: &mut
     if is_first {
         flow.last_seen = now();
         add(skb, flow);
+    }
+    // Until the neighbour is known every packet asks: sent by a route of a moment ago, it would wait for somebody who is not
+    // there, and its sender with it.
+    if is_first || flow.via == Via::Neighbour as u8 {
         route::find::<F>(*skb, key, flow);
     }
     is_first
