@@ -49,6 +49,9 @@ pub struct Loader {
     pub masquerade: Option<RangeInclusive<u16>>,
     /// Which senders are believed.
     pub reverse_path: ReversePath,
+    /// How many bits of the kernel's clock are finer than a tick; `None` for ticks of little more than a second. With enough
+    /// of them the clock stands still, which tests like.
+    pub tick_shift: Option<u8>,
     /// What to do with pins that do not fit.
     pub mismatch: Mismatch,
     /// Entries of each flow table; `None` leaves the object's own number.
@@ -74,6 +77,7 @@ impl Loader {
             host_nat: true,
             masquerade: None,
             reverse_path: ReversePath::default(),
+            tick_shift: None,
             mismatch: Mismatch::Refuse,
             flow_entries: None,
             new_flow_entries: None,
@@ -127,7 +131,7 @@ impl Loader {
         loader.override_global("MASQUERADE", &masquerade, true);
         loader.override_global("MASQUERADE_PORTS", &ports, true);
         loader.override_global("REVERSE_PATH", &reverse_path, true);
-        let tick_shift = clock::tick_shift()?;
+        let tick_shift = self.tick_shift.map_or_else(clock::tick_shift, Ok)?;
         loader.override_global("TICK_SHIFT", &tick_shift, true);
         loader.override_global("CHECKSUM_IPV6", &checksum_ipv6, true);
         for name in map::ALL {

@@ -8,6 +8,9 @@ use caracal_harness::{Nic, Plane, Pod, isolated};
 /// The MAC address of the router behind the stage's NIC.
 pub const GATEWAY_MAC: [u8; 6] = [2, 0, 0, 0, 9, 9];
 
+/// The clock of the programs stands still on stage, or the first packet after a tick would differ from the others.
+const STILL: u8 = 31;
+
 /// A node with its cast, in one address family. Everything has an interface that packets can come from.
 pub struct Stage<'a> {
     /// The node.
@@ -33,7 +36,7 @@ impl Stage<'_> {
     /// The same, with programs that are loaded in a special way.
     pub fn each_family_with(how: impl Fn(Loader) -> Loader + Sync, body: impl Fn(&Stage<'_>) + Sync) {
         isolated(|root| {
-            let loader = Loader { host_nat: false, ..Loader::new(Features::probe()) };
+            let loader = Loader { host_nat: false, tick_shift: Some(STILL), ..Loader::new(Features::probe()) };
             let plane = Plane::with(root, &how(loader));
             let eth0 = Nic::new(0).address("192.0.2.1/24").address("2001:db8::1/64");
             plane.wire_nics(&[&eth0]);
