@@ -5,7 +5,7 @@ use caracal_abi::{
     Address, Be16, Be32, Be64, Endpoint, Ip4, Ip6, Nic, Peer, Service, ServiceKey, SocketKey, SocketPeer, Tail,
     Translation, fold,
 };
-use caracal_logic::{Family, V4, V6, headers};
+use caracal_logic::{Bytes as _, Family, V4, V6, headers};
 
 use crate::{
     answer::{complement, sum},
@@ -93,6 +93,9 @@ pub trait KernelFamily: Family {
     /// Whom sockets believe to talk to.
     fn socket_peers() -> &'static LruHashMap<SocketKey<Self::Addr>, SocketPeer<Self::Addr>, { maps::FLOW_ENTRIES }>;
 
+    /// Whom a packet is for that may be wrong otherwise.
+    fn destination(skb: &Skb<'_>, l3: usize) -> Option<Self::Addr>;
+
     /// Writes other addresses into the IP header.
     fn readdress(skb: &Skb<'_>, l3: usize, translation: &Translation<Self::Addr>) -> Option<()>;
 
@@ -164,12 +167,12 @@ impl KernelFamily for V4 {
 
     #[inline(always)]
     fn remember(ifindex: u32) -> bool {
-        remember4(ifindex) != 0
+        fragments::remember4(ifindex) != 0
     }
 
     #[inline(always)]
     fn settle(ifindex: u32, action: i32) {
-        settle4(ifindex, action);
+        fragments::settle4(ifindex, action);
     }
 
     #[inline(always)]
@@ -205,6 +208,11 @@ impl KernelFamily for V4 {
     #[inline(always)]
     fn socket_peers() -> &'static LruHashMap<SocketKey<Ip4>, SocketPeer<Ip4>, { maps::FLOW_ENTRIES }> {
         &maps::SOCK_REV4
+    }
+
+    #[inline(always)]
+    fn destination(skb: &Skb<'_>, l3: usize) -> Option<Ip4> {
+        skb.read::<headers::Ipv4>(l3).map(|header| header.dst)
     }
 
     #[inline(always)]
@@ -314,12 +322,12 @@ impl KernelFamily for V6 {
 
     #[inline(always)]
     fn remember(ifindex: u32) -> bool {
-        remember6(ifindex) != 0
+        fragments::remember6(ifindex) != 0
     }
 
     #[inline(always)]
     fn settle(ifindex: u32, action: i32) {
-        settle6(ifindex, action);
+        fragments::settle6(ifindex, action);
     }
 
     #[inline(always)]
@@ -355,6 +363,11 @@ impl KernelFamily for V6 {
     #[inline(always)]
     fn socket_peers() -> &'static LruHashMap<SocketKey<Ip6>, SocketPeer<Ip6>, { maps::FLOW_ENTRIES }> {
         &maps::SOCK_REV6
+    }
+
+    #[inline(always)]
+    fn destination(skb: &Skb<'_>, l3: usize) -> Option<Ip6> {
+        skb.read::<headers::Ipv6>(l3).map(|header| header.dst)
     }
 
     #[inline(always)]
@@ -442,32 +455,6 @@ extern "C" fn claim4() -> u32 {
 #[inline(never)]
 extern "C" fn claim6() -> u32 {
     u32::from(table::claim::<V6>())
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn remember4(ifindex: u32) -> u32 {
-    u32::from(fragments::remember::<V4>(ifindex))
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn remember6(ifindex: u32) -> u32 {
-    u32::from(fragments::remember::<V6>(ifindex))
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn settle4(ifindex: u32, action: i32) -> u32 {
-    fragments::settle::<V4>(ifindex, action);
-    0
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn settle6(ifindex: u32, action: i32) -> u32 {
-    fragments::settle::<V6>(ifindex, action);
-    0
 }
 
 /// The value of the longest prefix that a whole key lies in.

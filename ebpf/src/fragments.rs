@@ -12,14 +12,14 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use caracal_abi::{FirstFragment, Flow, FragmentKey, Held, HeldKey, Hook, Reason, Tail, Translation, Via};
-use caracal_logic::Packet;
+use caracal_logic::{Packet, V4, V6};
 
 use crate::{
     count::{count, drop},
     draft::draft,
     family::KernelFamily,
     forward::{account, leave, notice, now},
-    maps::{HELD, PART, Part},
+    maps::{HELD, HOST_NAT, PART, Part},
     skb::Skb,
     table,
     walk::{L3, go_on},
@@ -43,18 +43,31 @@ pub fn before<F: KernelFamily>(ctx: &TcContext, packet: &Packet<F::Addr>, hook: 
 /// in between for each.
 #[inline(always)]
 pub fn after<F: KernelFamily>(ctx: &TcContext, action: i32) -> i32 {
+    tell::<F>(ctx, action);
+    action
+}
+
+/// After an answer was made of a packet: for the others of its datagram it was dropped.
+#[inline(always)]
+pub fn instead<F: KernelFamily>(ctx: &TcContext, action: i32) -> i32 {
+    tell::<F>(ctx, TC_ACT_SHOT);
+    action
+}
+
+#[inline(always)]
+fn tell<F: KernelFamily>(ctx: &TcContext, action: i32) {
     if let Some(draft) = draft::<F>()
         && draft.packet.fragment.more
     {
         F::settle(Skb::new(ctx).ifindex(), action);
     }
-    action
 }
 
 /// Remembers the first fragment in the draft; says whether others wait for it.
 ///
 /// For [`KernelFamily::remember`]: a global function to the verifier, like [`settle`].
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "headers are short")]
 pub fn remember<F: KernelFamily>(ifindex: u32) -> bool {
     let (Some(draft), Some(part)) = (draft::<F>(), part()) else { return false };
     let packet = &draft.packet;
@@ -119,10 +132,12 @@ fn follow<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Hook) 
         return TC_ACT_UNSPEC;
     }
     let is_first_of_tick = notice::<F>(skb, &packet.key, flow);
+    let is_translated = flow.flags & Flow::<F::Addr>::TRANSLATED != 0;
     if skb.len() > flow.max_len {
-        return TC_ACT_UNSPEC;
+        // What is translated the host does not know.
+        return if is_translated { drop(skb, hook, Reason::FragmentRefused) } else { TC_ACT_UNSPEC };
     }
-    if flow.flags & Flow::<F::Addr>::TRANSLATED != 0 && readdress::<F>(skb, &flow.translation).is_none() {
+    if is_translated && readdress::<F>(skb, &flow.translation).is_none() {
         return TC_ACT_SHOT;
     }
     leave::<F>(skb, L3, flow, is_first_of_tick)
@@ -140,16 +155,17 @@ fn readdress<F: KernelFamily>(skb: &Skb<'_>, translation: &Translation<F::Addr>)
 /// Holds a fragment whose first has not come; the first, if it has come meanwhile.
 #[inline(always)]
 fn hold<F: KernelFamily>(skb: &Skb<'_>, id: &FragmentKey<F::Addr>, hook: Hook) -> Result<FirstFragment, i32> {
-    let is_pods = is_pod(hook) || F::endpoint(&id.dst).is_some();
-    // Of what NICs receive, only that can be for a pod.
+    // Of what NICs receive nothing else can be for a pod, or not before the host has translated it.
+    let is_pods = is_pod(hook) || HOST_NAT.load() == 0 && F::endpoint(&id.dst).is_some();
     if !is_pods && !F::is_node(&id.dst) {
         return Err(TC_ACT_UNSPEC);
     }
+    // Most of what is for the node is for nobody else.
+    let too_much = |reason| Err(if is_pods { drop(skb, hook, reason) } else { TC_ACT_UNSPEC });
     let Some(part) = part() else { return Err(TC_ACT_SHOT) };
     let len = skb.len();
-    if len == 0 || len > Held::MAX_LEN as u32 {
-        // Most of what is for the node is for nobody else.
-        return Err(if is_pods { drop(skb, hook, Reason::FragmentTooLong) } else { TC_ACT_UNSPEC });
+    if len == 0 || len > Held::MAX_LEN {
+        return too_much(Reason::FragmentTooLong);
     }
     note::<F>(part, id);
     part.held.since = now();
@@ -159,7 +175,7 @@ fn hold<F: KernelFamily>(skb: &Skb<'_>, id: &FragmentKey<F::Addr>, hook: Hook) -
         return Err(drop(skb, hook, Reason::Malformed));
     }
     if !store(part) {
-        return Err(drop(skb, hook, Reason::FragmentTooMany));
+        return too_much(Reason::FragmentTooMany);
     }
     // If it has come by now, it may have looked for others before this one was there.
     let Some(first) = known::<F>(id) else {
@@ -215,14 +231,13 @@ pub fn release(ctx: &TcContext) -> i32 {
 #[inline(always)]
 fn becomes(skb: &Skb<'_>, held: &Held) -> bool {
     let len = held.len;
-    if len == 0 || len > Held::MAX_LEN as u32 {
+    if len == 0 || len > Held::MAX_LEN {
         return false;
     }
-    // SAFETY: the context of this run, and as many bytes as there are.
-    unsafe {
-        bpf_skb_change_tail(skb.raw(), len, 0) == 0
-            && bpf_skb_store_bytes(skb.raw().cast(), 0, held.frame.as_ptr().cast(), len, 0) == 0
-    }
+    // SAFETY: the context of this run.
+    let is_as_long = unsafe { bpf_skb_change_tail(skb.raw(), len, 0) } == 0;
+    // SAFETY: the same, and as many bytes as there are.
+    is_as_long && unsafe { bpf_skb_store_bytes(skb.raw().cast(), 0, held.frame.as_ptr().cast(), len, 0) } == 0
 }
 
 /// Queues a copy of the packet to be received where it was received.
@@ -269,4 +284,27 @@ fn part() -> Option<&'static mut Part> {
 #[inline(always)]
 fn is_pod(hook: Hook) -> bool {
     hook as u8 == Hook::FromPod as u8
+}
+
+/// [`remember`] and [`settle`] as the kernel has them.
+macro_rules! global {
+    ($($remember:ident, $settle:ident: $family:ident;)+) => { $(
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        pub extern "C" fn $remember(ifindex: u32) -> u32 {
+            u32::from(remember::<$family>(ifindex))
+        }
+
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        pub extern "C" fn $settle(ifindex: u32, action: i32) -> u32 {
+            settle::<$family>(ifindex, action);
+            0
+        }
+    )+ };
+}
+
+global! {
+    remember4, settle4: V4;
+    remember6, settle6: V6;
 }

@@ -18,7 +18,7 @@ use crate::{
     route,
     skb::Skb,
     table,
-    walk::{answered, drafted, go_on, pulled, walk},
+    walk::{L3, answered, drafted, go_on, pulled, walk},
 };
 
 /// By the fast path if that is possible.
@@ -35,8 +35,7 @@ pub fn run(ctx: &TcContext) -> i32 {
 #[inline(always)]
 pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     let skb = &Skb::new(ctx);
-    // The host's stack says what is wrong with it.
-    let Some(packet) = &pulled::<F>(skb) else { return TC_ACT_UNSPEC };
+    let Some(packet) = &pulled::<F>(skb) else { return unreadable::<F>(skb) };
     if let Some(action) = fragments::before::<F>(ctx, packet, Hook::FromNet, F::LATER_FROM_NET) {
         return action;
     }
@@ -66,6 +65,14 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     let Some(draft) = draft::<F>() else { return TC_ACT_UNSPEC };
     draft.hook = Hook::FromNet as u8;
     go_on(ctx, Hook::FromNet, tail)
+}
+
+/// The host's stack says what is wrong with it; but it would forward to a pod what is wrong above IP only, such as fragments
+/// that are too small for anybody to see their ports.
+#[inline(always)]
+fn unreadable<F: KernelFamily>(skb: &Skb<'_>) -> i32 {
+    let is_pods = HOST_NAT.load() == 0 && F::destination(skb, L3).is_some_and(|dst| F::endpoint(&dst).is_some());
+    if is_pods { drop(skb, Hook::FromNet, Reason::Malformed) } else { TC_ACT_UNSPEC }
 }
 
 /// A fragment without ports of its own.

@@ -65,6 +65,10 @@ packet_programs! {
     from_pod => from_pod::run;
     /// tcx ingress of a NIC.
     from_net => from_net::run;
+    /// Packets to be answered, IPv4.
+    answer4 => (|ctx| fragments::instead::<V4>(ctx, answer::decide::<V4>(ctx)));
+    /// The same, IPv6.
+    answer6 => (|ctx| fragments::instead::<V6>(ctx, answer::decide::<V6>(ctx)));
     /// Fragments that are not the first, behind `from_pod4`.
     from_pod_frag4 => from_pod::later_fragment::<V4>;
     /// The same behind `from_pod6`.
@@ -94,10 +98,6 @@ judging_programs! {
     outside4 => outside::decide::<V4>;
     /// The same, IPv6.
     outside6 => outside::decide::<V6>;
-    /// Packets to be answered, IPv4.
-    answer4 => answer::decide::<V4>;
-    /// The same, IPv6.
-    answer6 => answer::decide::<V6>;
     /// ICMP errors, IPv4.
     related4 => related::decide::<V4>;
     /// The same, IPv6.

@@ -100,7 +100,7 @@ catalogue! {
         FragmentTooLong = "fragment_too_long";
         /// A fragment that came before the first of its datagram, after as many others as are kept.
         FragmentTooMany = "fragment_too_many";
-        /// A fragment whose datagram's first was dropped, or whose flow is forgotten.
+        /// A fragment whose datagram's first was dropped, whose flow is forgotten, or that is too long for its way.
         FragmentRefused = "fragment_refused";
         /// The flow table had no room; the packet went on, but its flow is decided anew each time.
         FlowTableFull = "flow_table_full";

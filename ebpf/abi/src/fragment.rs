@@ -77,24 +77,24 @@ pub struct Held {
     /// Bytes of the frame.
     pub len: u32,
     /// The frame from its Ethernet header on; what is behind it has no meaning.
-    pub frame: [u8; Self::MAX_LEN],
+    pub frame: [u8; Self::MAX_LEN as usize],
 }
 
 impl Held {
     /// Fragments of one datagram that are held at most.
     pub const SLOTS: u32 = 16;
     /// Bytes of the longest frame that is held.
-    pub const MAX_LEN: usize = 2048;
+    pub const MAX_LEN: u32 = 2048;
     /// Ticks after which a datagram that is not whole is given up, as the kernel does.
     pub const PATIENCE: u32 = 30;
 }
 
 impl Default for Held {
     fn default() -> Self {
-        Self { since: 0, len: 0, frame: [0; Self::MAX_LEN] }
+        Self { since: 0, len: 0, frame: [0; Self::MAX_LEN as usize] }
     }
 }
 
 const _: () = assert!(size_of::<FragmentKey<crate::Ip4>>() == 24 && size_of::<FragmentKey<crate::Ip6>>() == 48);
 const _: () = assert!(size_of::<FirstFragment>() == 16 && align_of::<FirstFragment>() == 4);
-const _: () = assert!(size_of::<HeldKey>() == 48 && size_of::<Held>() == 8 + Held::MAX_LEN);
+const _: () = assert!(size_of::<HeldKey>() == 48 && size_of::<Held>() == 8 + Held::MAX_LEN as usize);

@@ -104,8 +104,8 @@ fn in_every_order(from: &impl Site, frame: Frame, [sport, dport]: [u16; 2], rece
         let fragments = shape::fragments(&frame.udp(sport, dport, &payload), id, &[1000, 1200, 800]);
         let twice = [order[0], order[1], order[1], order[2], order[3]];
         from.send_frames("eth0", twice.map(|n| &fragments[n])).unwrap();
-        let received = receiver.receive().unwrap_or_else(|e| panic!("{:?} in order {order:?}: {e}", frame.ip));
-        assert!(received.bytes == payload, "{:?} in order {order:?} came as others", frame.ip);
+        let arrived = receiver.receive().unwrap_or_else(|e| panic!("{:?} in order {order:?}: {e}", frame.ip));
+        assert!(arrived.bytes == payload, "{:?} in order {order:?} came as others", frame.ip);
     }
 }
 
