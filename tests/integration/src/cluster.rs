@@ -75,6 +75,12 @@ impl Cluster {
         programs.iter().try_for_each(|program| self.node(node).install(program))
     }
 
+    /// Gives a node's agent a manifest, or another one by that name. Whole at once: what is read half is an error.
+    pub fn set_manifest(&self, node: &str, name: &str, manifest: &str) -> Result<()> {
+        let script = format!("cat > {MANIFESTS}/.new && mv {MANIFESTS}/.new {MANIFESTS}/{name}");
+        self.node(node).command("sh").args(["-c", &script]).stdin(manifest).run().map(drop)
+    }
+
     /// Waits until every agent has said this.
     pub fn wait_for_log(&self, text: &str) -> Result<()> {
         self.agents.iter().try_for_each(|agent| agent.wait_for_log(text, AGENT_READY))

@@ -20,7 +20,7 @@ use std::{
 };
 
 use caracal_integration::{Cluster, ClusterBuilder, Connection, NftCounters};
-use caracal_lab::{Node, Site};
+use caracal_lab::{Node, Packet, Site};
 
 /// Nothing but the programs decides where pods' packets go.
 const DIRECT: [&str; 1] = ["--host-nat=false"];
@@ -86,4 +86,8 @@ pub(crate) fn mac(site: &impl Site, ifname: &str) -> [u8; 6] {
     let text = shown.split_once("link/ether ").unwrap().1.split(' ').next().unwrap();
     let bytes: Vec<u8> = text.split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
     bytes.try_into().unwrap()
+}
+
+fn carries(packet: &Packet, payload: &[u8]) -> bool {
+    packet.bytes.windows(payload.len()).any(|window| window == payload)
 }

@@ -8,7 +8,7 @@ use nix::libc::{ECONNREFUSED, EMSGSIZE};
 
 use super::{DIRECT, MASQUERADE, MEGABYTE, PATIENCE, builder, route_to_pods, with_outside};
 
-const NARROW: usize = 1300;
+const NARROW: u16 = 1300;
 
 /// Nodes and somebody outside, each behind a router of its own link, which knows the way to pods.
 fn routed(name: &str, args: &[&str]) -> Cluster {
@@ -30,7 +30,7 @@ fn narrow(cluster: &Cluster, to: &str, hop: [&str; 2]) {
 fn learns_by_tcp(pod: &Pod, to: IpAddr) {
     let mut connection = Connection::open(pod, (to, 80)).unwrap();
     connection.transfer(MEGABYTE).unwrap();
-    assert_eq!(connection.path_mtu().unwrap(), NARROW);
+    assert_eq!(connection.path_mtu().unwrap(), usize::from(NARROW));
 }
 
 #[track_caller]
@@ -41,7 +41,7 @@ fn learns_by_udp(pod: &Pod, to: IpAddr) {
     assert_eq!(socket.path_mtu().unwrap(), 1500);
     let learns = || {
         let _ = socket.send(&too_large);
-        socket.path_mtu().unwrap() == NARROW
+        socket.path_mtu().unwrap() == usize::from(NARROW)
     };
     wait_until("the path's MTU", PATIENCE, learns).unwrap();
     assert_eq!(socket.send(&too_large).unwrap_err().raw_os_error(), Some(EMSGSIZE));
@@ -78,6 +78,29 @@ fn walk_8_sockets_of_pods_learn_what_the_path_to_another_nodes_pods_takes() {
         learns_by_udp(&by_udp, *to);
     }
     cluster.end().unwrap();
+}
+
+#[test]
+fn walk_8_sockets_of_pods_learn_what_the_nodes_nic_takes() {
+    for (name, args) in [("walk-8-nic", &DIRECT[..]), ("walk-8-nic-masq", &MASQUERADE)] {
+        let cluster = builder(name, 2, args).client("outside").mtu(NARROW.into()).pod_mtu(1500).start().unwrap();
+        let outside = cluster.client("outside");
+        let b = cluster.node("n2").pod("b").unwrap();
+        if args == DIRECT {
+            route_to_pods(outside, cluster.node("n1"));
+        }
+        let listens = ["tcp/80", "udp/53"];
+        let _servers = [outside.serve(&listens).unwrap(), b.serve(&listens).unwrap()];
+        let [by_tcp, by_udp] = ["tcp", "udp"].map(|name| cluster.node("n1").pod(name).unwrap());
+        for to in outside.addresses().iter().chain(b.addresses()) {
+            learns_by_udp(&by_udp, *to);
+        }
+        // Who is outside announces by itself that it takes no more.
+        for to in b.addresses() {
+            learns_by_tcp(&by_tcp, *to);
+        }
+        cluster.end().unwrap();
+    }
 }
 
 /// Who says that a packet has been on its way for too long.

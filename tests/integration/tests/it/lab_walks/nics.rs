@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use caracal_integration::{Cluster, Connection};
-use caracal_lab::{Node, Packet, Pod, Site, skip, wait_until};
+use caracal_lab::{Node, Pod, Site, skip, wait_until};
 
-use super::{DIRECT, MASQUERADE, PATIENCE, builder, far::Far, mac, talk};
+use super::{DIRECT, MASQUERADE, PATIENCE, builder, carries, far::Far, mac, talk};
 
 /// Whether the agent has put programs on an interface of the node.
 fn is_noticed(node: &Node, nic: &str) -> bool {
@@ -40,10 +40,6 @@ fn walk_12_answers_may_come_by_another_nic() {
     }
 }
 
-fn carries(packet: &Packet, payload: &[u8]) -> bool {
-    packet.bytes.windows(payload.len()).any(|window| window == payload)
-}
-
 #[test]
 fn walk_12_a_connection_follows_its_route_to_another_nic() {
     let (cluster, a, far) = with_far("walk-12-move", &DIRECT);
@@ -72,6 +68,24 @@ fn walk_12_a_connection_follows_its_route_to_another_nic() {
 }
 
 #[test]
+fn walk_12_a_route_may_change_before_its_neighbour_is_known() {
+    let (cluster, a, far) = with_far("walk-12-hasty", &DIRECT);
+    let _server = far.serve_as_itself();
+    let node = cluster.node("n1");
+    for to in far.addresses() {
+        let mut connection = Connection::open(&a, (*to, 80)).unwrap();
+        for link in [2, 1, 2, 1] {
+            for nic in [1, 2].map(Far::nic) {
+                node.run("ip", ["neigh", "flush", "dev", &nic]).unwrap();
+            }
+            far.reached_by(node, link);
+            connection.echo(b"still here").unwrap();
+        }
+    }
+    cluster.end().unwrap();
+}
+
+#[test]
 fn walk_12_a_connection_follows_a_neighbour_to_another_mac() {
     for (name, args) in [("walk-12-mac", &DIRECT[..]), ("walk-12-mac-masq", &MASQUERADE)] {
         let (cluster, a, far) = with_far(name, args);
@@ -81,9 +95,15 @@ fn walk_12_a_connection_follows_a_neighbour_to_another_mac() {
         let before = mac(&far, "eth1");
         far.run("ip", ["link", "set", "eth1", "address", "02:00:00:00:00:99"]).unwrap();
         assert_ne!(mac(&far, "eth1"), before);
-        // As a machine does that took an address over.
-        for [node, _] in Far::link_addresses(1) {
-            far.ping(node.parse::<IpAddr>().unwrap()).unwrap();
+        // As a machine does that took an address over: it asks, which the node believes a second after it learnt otherwise.
+        let node = cluster.node("n1");
+        for [hop, own] in Far::link_addresses(1) {
+            let is_known = || {
+                far.run("ip", ["neigh", "flush", "dev", "eth1"]).unwrap();
+                let _ = far.ping(hop.parse::<IpAddr>().unwrap());
+                node.run("ip", ["neigh", "show", &own, "dev", "eth1"]).unwrap().contains("02:00:00:00:00:99")
+            };
+            wait_until("the new MAC address", PATIENCE, is_known).unwrap();
         }
         for connection in &mut connections {
             connection.echo(b"still here").unwrap();
@@ -115,6 +135,28 @@ fn walk_12_masquerading_follows_the_address_of_the_nic() {
         })
         .unwrap();
     }
+    cluster.end().unwrap();
+}
+
+#[test]
+fn walk_12_nothing_is_masqueraded_by_a_nic_that_is_not_named() {
+    let cluster =
+        builder("walk-12-named", 1, &[&MASQUERADE[..], &["--nic=eth0", "--nic=eth2"]].concat()).start().unwrap();
+    let node = cluster.node("n1");
+    let (a, far) = (node.pod("a").unwrap(), Far::beyond(node, 2));
+    let _server = far.serve_as_itself();
+    wait_until("the NIC that appeared", PATIENCE, || is_noticed(node, "eth2")).unwrap();
+    for to in far.addresses() {
+        let before = cluster.counted("n1", "no_source").unwrap();
+        assert!(a.ping(*to).is_err());
+        assert_eq!(cluster.counted("n1", "no_source").unwrap() - before, 1);
+    }
+    far.reached_by(node, 2);
+    far.reaches_by(2);
+    for to in far.addresses() {
+        talk(&a, *to);
+    }
+    assert!(!is_noticed(node, "eth1"));
     cluster.end().unwrap();
 }
 

@@ -4,13 +4,9 @@ use std::net::IpAddr;
 
 use caracal_harness::{Frame, shape};
 use caracal_integration::{Cluster, Connection};
-use caracal_lab::{Packet, Pod, Site, wait_until};
+use caracal_lab::{Pod, Site, wait_until};
 
-use super::{DIRECT, PATIENCE, mac, route_to_pods, with_outside};
-
-fn carries(packet: &Packet, payload: &[u8]) -> bool {
-    packet.bytes.windows(payload.len()).any(|window| window == payload)
-}
+use super::{DIRECT, PATIENCE, carries, mac, route_to_pods, with_outside};
 
 /// An honest frame of a pod.
 fn from_pod(a: &Pod, own: IpAddr, to: IpAddr) -> Frame {
@@ -140,9 +136,7 @@ fn walk_12_senders_outside_are_believed_as_the_mode_says() {
 /// Says what a pod's annotation allows.
 fn allow(cluster: &Cluster, annotation: &str) {
     let pod = format!("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations: {{{annotation}}}\n");
-    let script =
-        "cat > /run/caracal/manifests/.pods && mv /run/caracal/manifests/.pods /run/caracal/manifests/pods.yaml";
-    cluster.node("n1").command("sh").args(["-c", script]).stdin(pod).run().unwrap();
+    cluster.set_manifest("n1", "pods.yaml", &pod).unwrap();
 }
 
 #[test]
