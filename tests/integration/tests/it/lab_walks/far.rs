@@ -82,6 +82,9 @@ impl Far {
 }
 
 fn join(site: &impl Site, link: &str, addresses: &[String]) {
+    // Nobody is asked for on a link whose own address may be somebody else's yet, which takes seconds.
+    let script = format!("echo 0 > /proc/sys/net/ipv6/conf/{link}/accept_dad");
+    site.run("sh", ["-c", &script]).unwrap();
     site.run("ip", ["link", "set", link, "up"]).unwrap();
     for ip in addresses {
         let prefix = if ip.contains(':') { 64 } else { 24 };
