@@ -19,8 +19,9 @@ use std::{
     time::Duration,
 };
 
+use caracal_harness::Frame;
 use caracal_integration::{Cluster, ClusterBuilder, Connection, NftCounters};
-use caracal_lab::{Node, Packet, Site};
+use caracal_lab::{Node, Packet, Pod, Site};
 
 /// Nothing but the programs decides where pods' packets go.
 const DIRECT: [&str; 1] = ["--host-nat=false"];
@@ -90,4 +91,10 @@ pub(crate) fn mac(site: &impl Site, ifname: &str) -> [u8; 6] {
 
 fn carries(packet: &Packet, payload: &[u8]) -> bool {
     packet.bytes.windows(payload.len()).any(|window| window == payload)
+}
+
+/// An honest frame of a pod.
+fn from_pod(a: &Pod, own: IpAddr, to: IpAddr) -> Frame {
+    let host = a.result()["interfaces"][0]["name"].as_str().unwrap();
+    Frame { mac: (mac(a, "eth0"), mac(a.node(), host)), ip: (own, to), ttl: 64 }
 }

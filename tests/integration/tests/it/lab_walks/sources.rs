@@ -6,13 +6,7 @@ use caracal_harness::{Frame, shape};
 use caracal_integration::{Cluster, Connection};
 use caracal_lab::{Pod, Site, wait_until};
 
-use super::{DIRECT, PATIENCE, carries, mac, route_to_pods, with_outside};
-
-/// An honest frame of a pod.
-fn from_pod(a: &Pod, own: IpAddr, to: IpAddr) -> Frame {
-    let host = a.result()["interfaces"][0]["name"].as_str().unwrap();
-    Frame { mac: (mac(a, "eth0"), mac(a.node(), host)), ip: (own, to), ttl: 64 }
-}
+use super::{DIRECT, PATIENCE, carries, from_pod, mac, route_to_pods, with_outside};
 
 const NOBODY: [&str; 2] = ["192.0.2.66", "2001:db8::66"];
 
