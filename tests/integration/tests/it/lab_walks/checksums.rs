@@ -25,14 +25,14 @@ fn set_offloads(cluster: &Cluster, pods: &[&Pod], on: bool) {
 /// Sends datagrams by one call and receives them, joined or not.
 #[track_caller]
 fn send_segments(from: &impl Site, to: &impl Site, ip: IpAddr) {
-    let receiver = to.datagrams_at(9002).unwrap();
-    receiver.join_segments().unwrap();
+    let socket = to.datagrams_at(9002).unwrap();
+    socket.join_segments().unwrap();
     let sender = from.datagrams((ip, 9002)).unwrap();
     let sent: Vec<u8> = (0..=250).cycle().take(20 * 1000 + 7).collect();
     sender.send_segments(&sent, 1000).unwrap();
     let mut received = Vec::new();
     while received.len() < sent.len() {
-        received.extend(receiver.receive().unwrap().bytes);
+        received.extend(socket.receive().unwrap().bytes);
     }
     assert!(received == sent, "{ip}");
 }

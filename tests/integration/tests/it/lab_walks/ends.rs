@@ -76,7 +76,8 @@ fn send_much(mut from: &TcpStream, mut to: &TcpStream) {
         });
         let mut received = Vec::new();
         to.read_to_end(&mut received).unwrap();
-        assert!(received == sent);
+        let is_whole = received == sent;
+        assert!(is_whole, "{} bytes came, and others", received.len());
     });
 }
 
@@ -170,7 +171,7 @@ fn walk_10_two_pods_may_open_a_connection_at_once() {
 #[test]
 fn walk_10_udp_that_nobody_answers_arrives() {
     everywhere("walk-10-oneway", |a, other, to| {
-        let receiver = other.receive(9001);
+        let socket = other.receive(9001);
         let sender = a.datagrams((to, 9001)).unwrap();
         // What a socket's buffer holds.
         for part in 0..20_u32 {
@@ -178,7 +179,7 @@ fn walk_10_udp_that_nobody_answers_arrives() {
                 sender.send(&(part * 50 + n).to_be_bytes()).unwrap();
             }
             for n in 0..50 {
-                let received = receiver.receive().unwrap();
+                let received = socket.receive().unwrap();
                 assert_eq!(received.bytes, (part * 50 + n).to_be_bytes(), "{to}");
             }
         }

@@ -35,7 +35,7 @@ impl Far {
             join(&far, &name, &Self::link_addresses(link).map(|[_, far]| far));
             join(node, &name, &Self::link_addresses(link).map(|[node, _]| node));
         }
-        far.reached_by(node, 1);
+        Self::reached_by(node, 1);
         far.reaches_by(1);
         far
     }
@@ -50,8 +50,8 @@ impl Far {
         [[1, 2].map(|end| format!("198.18.{link}.{end}")), [1, 2].map(|end| format!("2001:db8:{link}::{end}"))]
     }
 
-    /// The node sends to this by another link from now on.
-    pub fn reached_by(&self, node: &Node, link: u8) {
+    /// A node sends to this by another link from now on.
+    pub fn reached_by(node: &Node, link: u8) {
         for (own, [_, far]) in Self::OWN.iter().zip(Self::link_addresses(link)) {
             node.run("ip", ["route", "replace", own, "via", &far]).unwrap();
         }

@@ -28,7 +28,7 @@ fn walk_12_answers_may_come_by_another_nic() {
         let (cluster, a, far) = with_far(name, args);
         let _server = far.serve_as_itself();
         for (out, back) in [(1, 1), (1, 2), (2, 1)] {
-            far.reached_by(cluster.node("n1"), out);
+            Far::reached_by(cluster.node("n1"), out);
             far.reaches_by(back);
             let sources = Far::link_addresses(out).map(|[node, _]| node.parse::<IpAddr>().unwrap());
             for ((own, source), to) in a.addresses().iter().zip(sources).zip(far.addresses()) {
@@ -46,7 +46,7 @@ fn walk_12_a_connection_follows_its_route_to_another_nic() {
     let _server = far.serve_as_itself();
     let mut connections: Vec<_> = far.addresses().iter().map(|to| Connection::open(&a, (*to, 80)).unwrap()).collect();
     for link in [2, 1] {
-        far.reached_by(cluster.node("n1"), link);
+        Far::reached_by(cluster.node("n1"), link);
         for (n, connection) in connections.iter_mut().enumerate() {
             let nic = far.capture(&Far::nic(link)).unwrap();
             let marks = |round: u32| format!("link {link} family {n} round {round}");
@@ -78,7 +78,7 @@ fn walk_12_a_route_may_change_before_its_neighbour_is_known() {
             for nic in [1, 2].map(Far::nic) {
                 node.run("ip", ["neigh", "flush", "dev", &nic]).unwrap();
             }
-            far.reached_by(node, link);
+            Far::reached_by(node, link);
             connection.echo(b"still here").unwrap();
         }
     }
@@ -151,7 +151,7 @@ fn walk_12_nothing_is_masqueraded_by_a_nic_that_is_not_named() {
         assert!(a.ping(*to).is_err());
         assert_eq!(cluster.counted("n1", "no_source").unwrap() - before, 1);
     }
-    far.reached_by(node, 2);
+    Far::reached_by(node, 2);
     far.reaches_by(2);
     for to in far.addresses() {
         talk(&a, *to);
