@@ -105,7 +105,6 @@ fn walk_8_sockets_of_pods_learn_what_the_nodes_nic_takes() {
 }
 
 #[test]
-#[ignore = "too long for the NIC, it is left to the host, which cuts it and sends it under the pod's own address"]
 fn walk_8_what_may_be_cut_into_fragments_leaves_masqueraded_or_not_at_all() {
     let cluster = builder("walk-8-cut", 1, &MASQUERADE).client("outside").pod_mtu(9000).start().unwrap();
     let a = cluster.node("n1").pod("a").unwrap();
