@@ -58,10 +58,8 @@ pub fn now() -> u32 {
 #[inline(always)]
 pub fn go<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &mut Flow<F::Addr>) -> i32 {
     let is_first = notice::<F>(skb, &packet.key, flow);
-    if skb.len() > flow.max_len && !fits(skb, packet, flow.max_len) {
-        // What is translated the host does not know.
-        let is_translated = flow.flags & Flow::<F::Addr>::TRANSLATED != 0;
-        return if is_translated { answer::with::<F>(Trouble::TooBig, flow.max_len - ETHERNET) } else { TC_ACT_UNSPEC };
+    if let Some(action) = too_long::<F>(skb, packet, flow) {
+        return action;
     }
     if flow.via == Via::Reset as u8 {
         return answer::with::<F>(Trouble::Reset, 0);
@@ -105,6 +103,19 @@ pub fn go_related<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow
         route::find::<F>(*skb, &packet.key, flow);
     }
     send_translated::<F>(skb, packet.l3, flow)
+}
+
+/// A packet that does not fit the way out: the host cuts it up or tells its sender. What is translated the host does not know,
+/// so its sender is told here, whether it forbids cutting or not.
+#[inline(always)]
+pub fn too_long<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, flow: &Flow<F::Addr>) -> Option<i32> {
+    if skb.len() <= flow.max_len || fits(skb, packet, flow.max_len) {
+        return None;
+    }
+    if flow.flags & Flow::<F::Addr>::TRANSLATED == 0 {
+        return Some(TC_ACT_UNSPEC);
+    }
+    Some(answer::with::<F>(Trouble::TooBig, flow.max_len - ETHERNET))
 }
 
 /// Whether a packet that is longer than what the way out takes in one piece is several pieces.

@@ -24,7 +24,11 @@ use crate::{
 /// By the fast path if that is possible.
 #[inline(always)]
 pub fn run(ctx: &TcContext) -> i32 {
-    match Skb::new(ctx).ether_type() {
+    let skb = Skb::new(ctx);
+    if skb.is_for_another() {
+        return TC_ACT_UNSPEC;
+    }
+    match skb.ether_type() {
         Some(V4::ETHER_TYPE) => walk::<V4>(ctx, Hook::FromNet, Tail::FromNet4),
         Some(V6::ETHER_TYPE) => walk::<V6>(ctx, Hook::FromNet, Tail::FromNet6),
         _ => TC_ACT_UNSPEC,

@@ -8,6 +8,7 @@ use caracal_abi::{Address as _, Be16, Endpoint, Flow, FlowKey, Hook, Peer, Reaso
 use caracal_logic::{Kind, Packet};
 
 use crate::{
+    answer::ANSWER,
     count::{count, drop},
     draft::{begin, draft, towards},
     family::KernelFamily,
@@ -16,7 +17,7 @@ use crate::{
     route,
     skb::Skb,
     table,
-    walk::drafted,
+    walk::{answered, drafted},
 };
 
 /// How many ports are tried until one is free.
@@ -61,7 +62,11 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
         table::store::<F>(skb, packet, Hook::FromPod, draft);
         count(skb, Hook::FromPod, Reason::NewFlow);
     }
-    forward::send::<F>(skb, packet, &draft.forth)
+    match forward::too_long::<F>(skb, packet, &draft.forth) {
+        Some(ANSWER) => answered::<F>(ctx, Hook::FromPod),
+        Some(action) => action,
+        None => forward::send::<F>(skb, packet, &draft.forth),
+    }
 }
 
 #[inline(always)]
@@ -94,7 +99,7 @@ fn masquerade<F: KernelFamily>(packet: &Packet<F::Addr>, draft: &mut Draft<F::Ad
 #[inline(always)]
 fn lease<F: KernelFamily>(packet: &Packet<F::Addr>, draft: &mut Draft<F::Addr>) -> Result<(), Reason> {
     let key = &packet.key;
-    let is_echo = packet.kind == Kind::Echo;
+    let asks = packet.kind == Kind::Echo && key.dport == Be16::new(0);
     let [first, count] = MASQUERADE_PORTS.load();
     let (first, count) = (u32::from(first), u32::from(count).max(1));
     let own = u32::from(key.sport.get()).wrapping_sub(first);
@@ -104,12 +109,9 @@ fn lease<F: KernelFamily>(packet: &Packet<F::Addr>, draft: &mut Draft<F::Addr>) 
     // All of a small range, and a large one evenly.
     let stride = (count / ATTEMPTS).max(1);
     for attempt in 0..ATTEMPTS {
-        if packet.kind.has_ports() || is_echo {
+        if packet.kind.has_ports() || asks {
             let port = first + start.wrapping_add(attempt * stride) % count;
             draft.question.sport = Be16::new(port as u16);
-            if is_echo {
-                draft.question.dport = draft.question.sport;
-            }
         } else if attempt > 0 {
             break;
         }

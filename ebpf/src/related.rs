@@ -4,7 +4,9 @@ use aya_ebpf::{
     bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC},
     programs::TcContext,
 };
-use caracal_abi::{Address as _, Be16, Flow, FlowKey, Hook, Reason, Translation};
+use caracal_abi::{
+    Address as _, Be16, Flow, FlowKey, Hook, Reason, Translation, both, change as change_of, change_of_word,
+};
 use caracal_logic::{Kind, Packet, headers, inner, sctp};
 
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
     maps::HOST_NAT,
     skb::Skb,
     table,
-    translate::{PSEUDO_HEADER, sctp_checksum_after},
+    translate::{PSEUDO_HEADER, echo_id, sctp_checksum_after},
     walk::drafted,
 };
 
@@ -107,8 +109,8 @@ fn restore<F: KernelFamily>(skb: &Skb<'_>, inner: &Packet<F::Addr>, key: &FlowKe
             let ports = unsafe { &mut *ports };
             ports.src = key.sport;
             ports.dst = key.dport;
-            content = Translation::<F::Addr>::add(content, change.port_change);
-            let covered = Translation::<F::Addr>::add(change.address_change, change.port_change);
+            content = both(content, change.port_change);
+            let covered = both(change.address_change, change.port_change);
             match inner.kind {
                 Kind::Tcp => (core::mem::offset_of!(headers::Tcp, checksum), covered),
                 Kind::Udp => (core::mem::offset_of!(headers::Udp, checksum), covered),
@@ -119,11 +121,10 @@ fn restore<F: KernelFamily>(skb: &Skb<'_>, inner: &Packet<F::Addr>, key: &FlowKe
             let echo: *mut headers::Icmp = skb.writable(inner.l4)?;
             // SAFETY: `writable` has checked that the whole header is inside the packet.
             let echo = unsafe { &mut *echo };
-            let id = Translation::<F::Addr>::change(echo.id, key.sport);
-            echo.id = key.sport;
-            let covered =
-                if F::HEADER_HAS_CHECKSUM { id } else { Translation::<F::Addr>::add(change.address_change, id) };
-            content = Translation::<F::Addr>::add(content, id);
+            let id = change.port_change;
+            echo.id = echo_id(key.sport, key.dport);
+            let covered = if F::HEADER_HAS_CHECKSUM { id } else { both(change.address_change, id) };
+            content = both(content, id);
             (core::mem::offset_of!(headers::Icmp, checksum), covered)
         }
         _ => return Some(content),
@@ -137,7 +138,7 @@ fn restore<F: KernelFamily>(skb: &Skb<'_>, inner: &Packet<F::Addr>, key: &FlowKe
         return Some(content);
     }
     *checksum = caracal_logic::checksum_after(before, covered.into());
-    Some(Translation::<F::Addr>::add(content, Translation::<F::Addr>::change(before, *checksum)))
+    Some(both(content, change_of(before, *checksum)))
 }
 
 /// SCTP's knows no addresses. It is of the whole packet, however much of it is quoted.
@@ -151,5 +152,5 @@ fn sctp_checksum<F: KernelFamily>(skb: &Skb<'_>, inner: &Packet<F::Addr>, key: &
     let Some(header) = skb.writable::<headers::Sctp>(inner.l4) else { return content };
     // SAFETY: the same.
     unsafe { (*header).checksum = after };
-    Translation::<F::Addr>::add(content, Translation::<F::Addr>::change_of_word(before, after))
+    both(content, change_of_word(before, after))
 }

@@ -41,6 +41,15 @@ impl<'a> Skb<'a> {
         unsafe { (*self.raw).len }
     }
 
+    /// Whether the Ethernet destination is neither the interface's nor everybody's: a switch did not know better, or
+    /// somebody listens to everything.
+    #[inline(always)]
+    pub fn is_for_another(&self) -> bool {
+        const PACKET_OTHERHOST: u32 = 3;
+        // SAFETY: as in `ifindex`.
+        unsafe { (*self.raw).pkt_type == PACKET_OTHERHOST }
+    }
+
     /// Bytes of payload in each segment of a GSO packet; zero for any other.
     #[inline(always)]
     pub fn gso_size(&self) -> u32 {

@@ -1,6 +1,6 @@
 //! Giving a packet other addresses and ports.
 
-use caracal_abi::{Be16, Be32, Translation};
+use caracal_abi::{Be16, Be32, Translation, both, change_of_word};
 use caracal_logic::{Kind, Packet, headers, sctp};
 
 use crate::{family::KernelFamily, skb::Skb};
@@ -34,8 +34,14 @@ pub fn translate<F: KernelFamily>(
             write_ports(skb, packet.l4, translation.sport, translation.dport)?;
             checksums::<F>(skb, packet.l4 + UDP_CHECKSUM, NONE_IS_ZERO, translation)
         }
-        Kind::Echo => echo_id::<F>(skb, packet, translation),
-        _ => Some(()),
+        Kind::Echo => echo::<F>(skb, packet, translation),
+        _ => {
+            // No checksum of theirs changes along with the addresses.
+            if !F::HEADER_HAS_CHECKSUM {
+                skb.change_whole_sum(translation.address_change);
+            }
+            Some(())
+        }
     }
 }
 
@@ -58,20 +64,24 @@ fn checksums<F: KernelFamily>(skb: &Skb<'_>, at: usize, flags: u64, translation:
     Some(())
 }
 
-/// The identifier is both ports of the flow, and once in the packet. IPv4's checksum knows no addresses here.
+/// The identifier of an echo with these ports, of which one is none.
 #[inline(always)]
-fn echo_id<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, translation: &Translation<F::Addr>) -> Option<()> {
+pub fn echo_id(sport: Be16, dport: Be16) -> Be16 {
+    if sport == Be16::new(0) { dport } else { sport }
+}
+
+/// IPv4's checksum knows no addresses here.
+#[inline(always)]
+fn echo<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, translation: &Translation<F::Addr>) -> Option<()> {
     let header: *mut headers::Icmp = skb.writable(packet.l4)?;
     // SAFETY: `writable` has checked that the whole header is inside the packet.
-    let header = unsafe { &mut *header };
-    let change = Translation::<F::Addr>::change(header.id, translation.sport);
-    header.id = translation.sport;
+    unsafe { (*header).id = echo_id(translation.sport, translation.dport) };
     let at = packet.l4 + core::mem::offset_of!(headers::Icmp, checksum);
     if !F::HEADER_HAS_CHECKSUM {
         F::change_pseudo_header(skb, at, translation.address_change, PSEUDO_HEADER)?;
     }
-    if change != 0 {
-        skb.change_l4_checksum(at, change, 0)?;
+    if translation.port_change != 0 {
+        skb.change_l4_checksum(at, translation.port_change, 0)?;
     }
     Some(())
 }
@@ -85,7 +95,9 @@ pub fn sctp_ports<A>(skb: &Skb<'_>, packet: &Packet<A>, translation: &Translatio
     let change = sctp::word(header.ports.src, header.ports.dst) ^ sctp::word(translation.sport, translation.dport);
     header.ports.src = translation.sport;
     header.ports.dst = translation.dport;
-    let checksum = sctp_checksum_after(header.checksum, change, packet);
+    let before = header.checksum;
+    let checksum = sctp_checksum_after(before, change, packet);
+    skb.change_whole_sum(both(translation.port_change, change_of_word(before, checksum)));
     let header: *mut headers::Sctp = skb.writable(packet.l4)?;
     // SAFETY: the same.
     unsafe { (*header).checksum = checksum };

@@ -2,7 +2,7 @@
 
 use crate::{Be16, Mac, Translation};
 
-/// Key of `FLOWS` and `FLOWS_NEW`: the exact 5-tuple as the hook sees it. ICMP echo has its identifier as both ports,
+/// Key of `FLOWS` and `FLOWS_NEW`: the exact 5-tuple as the hook sees it. ICMP echo has its identifier as the port of the one who asks,
 /// protocols without ports have zero.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

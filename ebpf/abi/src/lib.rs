@@ -30,7 +30,7 @@ pub use fragment::{FirstFragment, FragmentKey, Held, HeldKey};
 pub use nic::Nic;
 pub use peer::Peer;
 pub use service::{Service, ServiceKey, SocketKey, SocketPeer};
-pub use translation::{Translation, fold};
+pub use translation::{Translation, both, change, change_of_word, fold};
 
 /// Version of the whole set of map layouts; part of the pin path, so two versions never meet in one map.
 pub const LAYOUT_VERSION: u32 = 3;

@@ -37,27 +37,27 @@ impl<A: Address> Translation<A> {
             port_change: fold(sum(ports(to), !ports(from))),
         }
     }
+}
 
-    /// What two changes do together.
-    #[inline(always)]
-    #[must_use]
-    pub const fn add(one: u16, other: u16) -> u16 {
-        fold(one as u32 + other as u32)
-    }
+/// What two changes do together.
+#[inline(always)]
+#[must_use]
+pub const fn both(one: u16, other: u16) -> u16 {
+    fold(one as u32 + other as u32)
+}
 
-    /// What one port that becomes another does to a checksum.
-    #[inline(always)]
-    #[must_use]
-    pub const fn change(from: Be16, to: Be16) -> u16 {
-        fold(sum(to.memory(), !from.memory()))
-    }
+/// What a number that becomes another does to a checksum.
+#[inline(always)]
+#[must_use]
+pub const fn change(from: Be16, to: Be16) -> u16 {
+    fold(sum(to.memory(), !from.memory()))
+}
 
-    /// The same of two that lie side by side.
-    #[inline(always)]
-    #[must_use]
-    pub const fn change_of_word(from: Be32, to: Be32) -> u16 {
-        fold(sum(to.memory(), !from.memory()))
-    }
+/// The same of two numbers that lie side by side.
+#[inline(always)]
+#[must_use]
+pub const fn change_of_word(from: Be32, to: Be32) -> u16 {
+    fold(sum(to.memory(), !from.memory()))
 }
 
 /// Ones' complement addition.

@@ -15,6 +15,8 @@ pub trait Family {
     type Addr: Address;
     /// The `EtherType` that announces it.
     const ETHER_TYPE: u16;
+    /// Type of the ICMP message that asks for an echo.
+    const ECHO_REQUEST: u8;
     /// Protocol number of its ICMP. The other family's is not ICMP here, as it is not to the kernel.
     const ICMP: u8;
 

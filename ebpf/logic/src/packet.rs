@@ -22,7 +22,7 @@ pub enum Kind {
     Udp,
     /// SCTP.
     Sctp,
-    /// ICMP echo request or reply: the identifier is both ports of the key.
+    /// ICMP echo request or reply: the identifier is the port of the one who asks, and the other has none.
     Echo,
     /// ICMP destination unreachable, packet too big, time exceeded, parameter problem: belongs to the flow of the
     /// packet inside it, which [`inner`] reads. A redirect is not one.
@@ -233,7 +233,11 @@ impl<A: Copy> Packet<A> {
         let icmp = read!(Icmp, bytes, self.l4);
         self.kind = F::icmp_kind(icmp.icmp_type);
         if self.kind == Kind::Echo {
-            self.set(Kind::Echo, Ports { src: icmp.id, dst: icmp.id });
+            // The one who asks has it for a port, and the other none: an answer and a question are two flows.
+            let none = Be16::new(0);
+            let asks = icmp.icmp_type == F::ECHO_REQUEST;
+            let (src, dst) = if asks { (icmp.id, none) } else { (none, icmp.id) };
+            self.set(Kind::Echo, Ports { src, dst });
         }
         Ok(())
     }

@@ -33,6 +33,7 @@ pub(crate) fn any_offset(offset: usize, noise: u16) -> usize {
 }
 
 /// All ones if the lowest bit is one, else all zeros, which the compiler does not see and so cannot make a branch of.
+#[cfg_attr(target_arch = "bpf", expect(clippy::cast_possible_truncation, reason = "a register's lower half"))]
 #[inline(always)]
 pub(crate) fn mask(bits: u32) -> u32 {
     #[cfg(target_arch = "bpf")]

@@ -179,7 +179,10 @@ impl Packet {
         match self.protocol {
             _ if self.is_later_fragment() => None,
             TCP | UDP | SCTP => Some((word(l4, 0)?, word(l4, 2)?)),
-            ICMP | ICMP6 if self.is_echo() => word(l4, 4).map(|id| (id, id)),
+            ICMP | ICMP6 if self.is_echo() => {
+                let id = word(l4, 4)?;
+                Some(if matches!(l4.first(), Some(8 | 128)) { (id, 0) } else { (0, id) })
+            }
             _ => None,
         }
     }

@@ -16,6 +16,7 @@ impl Family for V4 {
     type Addr = Ip4;
     const ETHER_TYPE: u16 = 0x0800;
     const ICMP: u8 = 1;
+    const ECHO_REQUEST: u8 = 8;
 
     #[inline(always)]
     fn network<B: Bytes + ?Sized>(bytes: &B, l3: usize) -> Result<Network<Ip4>, Malformed> {

@@ -33,6 +33,7 @@ impl Family for V6 {
     type Addr = Ip6;
     const ETHER_TYPE: u16 = 0x86dd;
     const ICMP: u8 = 58;
+    const ECHO_REQUEST: u8 = 128;
 
     #[inline(always)]
     fn network<B: Bytes + ?Sized>(bytes: &B, l3: usize) -> Result<Network<Ip6>, Malformed> {

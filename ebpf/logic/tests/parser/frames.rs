@@ -226,7 +226,9 @@ impl Frame {
             (Transport::Udp { sport, dport }, _) => (Kind::Udp, *sport, *dport, 0),
             (Transport::Sctp { sport, dport }, _) => (Kind::Sctp, *sport, *dport, sctp_control(Some(&self.payload))),
             (Transport::Icmp(0 | 8, id), Ip::V4 { .. }) | (Transport::Icmp(128 | 129, id), Ip::V6 { .. }) => {
-                (Kind::Echo, *id, *id, 0)
+                let asks = matches!(self.transport, Transport::Icmp(8 | 128, _));
+                let (sport, dport) = if asks { (*id, 0) } else { (0, *id) };
+                (Kind::Echo, sport, dport, 0)
             }
             (Transport::Icmp(3 | 11 | 12, _), Ip::V4 { .. }) | (Transport::Icmp(1..=4, _), Ip::V6 { .. }) => {
                 (Kind::IcmpError, 0, 0, 0)

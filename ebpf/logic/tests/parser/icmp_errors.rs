@@ -48,7 +48,7 @@ fn an_echo_is_found_by_its_identifier() {
         let icmp_type = if matches!(ip, Ip::V4 { .. }) { 8 } else { 128 };
         let original = Frame::new(ip.clone(), Transport::Icmp(icmp_type, 77));
         let inner = inner_of(&error_about(&original.datagram(), headers + 8, ip).bytes()).unwrap();
-        assert_eq!((inner.kind, inner.sport, inner.dport), (Kind::Echo, 77, 77));
+        assert_eq!((inner.kind, inner.sport, inner.dport), (Kind::Echo, 77, 0));
     }
 }
 

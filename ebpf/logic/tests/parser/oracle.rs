@@ -142,8 +142,13 @@ fn agrees_icmp(payload: &[u8], read: &Read) {
         let [high, low, ..] = icmp.bytes5to8();
         (icmp_kind(icmp.type_u8(), &[128, 129], &[1, 2, 3, 4], &[133, 134, 135, 136, 137]), [high, low])
     };
-    let id = if kind == Kind::Echo { u16::from_be_bytes(id) } else { 0 };
-    assert_eq!((read.kind, read.sport, read.dport), (kind, id, id));
+    let id = u16::from_be_bytes(id);
+    let ports = match (kind, payload[0]) {
+        (Kind::Echo, 8 | 128) => (id, 0),
+        (Kind::Echo, _) => (0, id),
+        _ => (0, 0),
+    };
+    assert_eq!((read.kind, read.sport, read.dport), (kind, ports.0, ports.1));
 }
 
 fn icmp_kind(number: u8, echo: &[u8], error: &[u8], neighbour: &[u8]) -> Kind {

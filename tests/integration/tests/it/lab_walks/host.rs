@@ -39,7 +39,6 @@ fn walk_7_a_node_and_its_pods_talk_both_ways() {
 }
 
 #[test]
-#[ignore = "the key of an echo does not tell request from reply, so the pod's answer leaves as its own masqueraded question"]
 fn walk_7_a_pod_and_another_node_may_ping_each_other_with_one_identifier() {
     let cluster = builder("walk-7-echo", 2, &MASQUERADE).start().unwrap();
     let a = cluster.node("n1").pod("a").unwrap();
