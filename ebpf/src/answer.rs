@@ -59,6 +59,7 @@ pub fn with<F: KernelFamily>(trouble: Trouble, mtu: u32) -> i32 {
 
 /// Answers the packet that was read before.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the kernel's actions are small numbers")]
 pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     let skb = &Skb::new(ctx);
     let Some(draft) = draft::<F>() else { return TC_ACT_SHOT };

@@ -403,7 +403,7 @@ impl KernelFamily for V6 {
         let header: *mut headers::Ipv6 = skb.writable(l3)?;
         // SAFETY: `writable` has checked that the whole header is inside the packet.
         let header = unsafe { &mut *header };
-        header.version_class_flow = Be32::new(6 << 28 | (NETWORK_CONTROL as u32) << 20);
+        header.version_class_flow = Be32::new(6 << 28 | u32::from(NETWORK_CONTROL) << 20);
         header.payload_len = Be16::new(len as u16);
         header.next_header = protocol;
         header.hop_limit = LIFETIME;

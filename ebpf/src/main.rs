@@ -43,7 +43,6 @@ macro_rules! packet_programs {
     ($($(#[doc = $doc:literal])+ $name:ident => $walk:expr;)+) => { $(
         $(#[doc = $doc])+
         #[classifier]
-        #[expect(clippy::needless_pass_by_value, reason = "the macro's signature")]
         fn $name(ctx: TcContext) -> i32 {
             $walk(&ctx)
         }

@@ -97,6 +97,7 @@ fn masquerade<F: KernelFamily>(packet: &Packet<F::Addr>, draft: &mut Draft<F::Ad
 /// Finds a port that nobody else has towards this remote address and port: the sender's own, if it is one of those to be
 /// lent.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "the range is of ports")]
 fn lease<F: KernelFamily>(packet: &Packet<F::Addr>, draft: &mut Draft<F::Addr>) -> Result<(), Reason> {
     let key = &packet.key;
     let asks = packet.kind == Kind::Echo && key.dport == Be16::new(0);

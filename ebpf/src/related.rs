@@ -40,13 +40,12 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     go_related::<F>(skb, packet, flow)
 }
 
+/// The packet that an error is about, and the flow of its answers.
+type About<A> = (Packet<A>, &'static mut Flow<A>);
+
 /// The packet that an error is about, and the flow of its answers, which come the way that the error does.
 #[inline(always)]
-fn flow<F: KernelFamily>(
-    skb: &Skb<'_>,
-    packet: &Packet<F::Addr>,
-    hook: Hook,
-) -> Option<(Packet<F::Addr>, &'static mut Flow<F::Addr>)> {
+fn flow<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Hook) -> Option<About<F::Addr>> {
     let inner = inner::<F, _>(skb, packet).ok()?;
     let flow = table::known::<F>(&inner.key.reverse())?;
     let comes_by_a_nic = flow.flags & Flow::<F::Addr>::FROM_NET != 0 && hook as u8 == Hook::FromNet as u8;

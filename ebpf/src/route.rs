@@ -43,7 +43,9 @@ pub struct Route {
     dst_mac: Mac,
 }
 
-const _: () = assert!(size_of::<Route>() == size_of::<aya_ebpf::bindings::bpf_fib_lookup>());
+/// Bytes of it.
+const LEN: i32 = 64;
+const _: () = assert!(size_of::<Route>() == 64 && size_of::<aya_ebpf::bindings::bpf_fib_lookup>() == 64);
 
 /// Asks for the way from one address to another, for packets that come in by this interface.
 #[inline(always)]
@@ -63,8 +65,7 @@ fn ask<F: KernelFamily>(skb: &Skb<'_>, route: &mut Route, src: &F::Addr, dst: &F
         dst_mac: Mac::default(),
     };
     // SAFETY: the context of this run, and a struct of the size that is told.
-    let answer =
-        unsafe { bpf_fib_lookup(skb.raw().cast(), core::ptr::from_mut(route).cast(), size_of::<Route>() as i32, 0) };
+    let answer = unsafe { bpf_fib_lookup(skb.raw().cast(), core::ptr::from_mut(route).cast(), LEN, 0) };
     // Negative for what cannot be asked for, like a family that the kernel does not have: no route either.
     u32::try_from(answer).unwrap_or(u32::MAX)
 }

@@ -120,6 +120,7 @@ impl<'a> Skb<'a> {
 
     /// Copies `len` bytes of the packet, if there is room for as many and one more.
     #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "it was a u32")]
     pub fn load<const W: usize>(&self, offset: u32, into: &mut [u32; W], len: u32) -> Option<()> {
         const { assert!((W * size_of::<u32>()).is_power_of_two(), "the verifier is told by a mask") };
         if len as usize >= W * size_of::<u32>() {

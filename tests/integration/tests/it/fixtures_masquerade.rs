@@ -72,7 +72,7 @@ fn a_port_of_those_to_be_lent_is_kept() {
 
 #[test]
 fn echoes_other_protocols_and_sctp_are_masqueraded_as_far_as_they_have_ports() {
-    on_stage(PORTS, |Stage { plane, eth0, node, a, b, outside, .. }| {
+    on_stage(PORTS, |Stage { plane, eth0, node, a, b, outside }| {
         let echo = Life::of(Frame::new(a, outside.ip).echo_request(7, 1, b"ping")).on(plane).from_pod(a).redirected();
         let echo = echo.is_from_to(*node, outside.ip).answered().from_net(eth0).redirected();
         let _ = echo.is(Life::of(Frame::new(outside, a.ip).ttl(63).echo_reply(7, 1, b"ping"))
@@ -155,10 +155,9 @@ fn a_routers_word_about_a_masqueraded_packet_reaches_the_pod_that_sent_it() {
     on_stage(PORTS, |Stage { plane, eth0, a, outside, .. }| {
         let router: IpAddr = if a.ip.is_ipv4() { "203.0.113.1" } else { "2001:db8:1::1" }.parse().unwrap();
         for quote in [Quote::Eight, Quote::Allowed] {
-            for (n, problem) in
-                [Problem::TooBig { mtu: 1400 }, Problem::TimeExceeded, Problem::PortUnreachable].into_iter().enumerate()
+            for (sport, problem) in
+                (40_000..).zip([Problem::TooBig { mtu: 1400 }, Problem::TimeExceeded, Problem::PortUnreachable])
             {
-                let sport = 40_000 + n as u16;
                 for packet in [
                     Frame::new(a, outside.ip).udp(sport, 53, b"question"),
                     Frame::new(a, outside.ip).syn(sport, 53),
