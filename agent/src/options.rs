@@ -1,5 +1,6 @@
 //! The command line.
 
+mod events;
 mod port_range;
 mod reverse_path;
 
@@ -10,7 +11,7 @@ use caracal_datapath::{Root, conntrack::Given};
 use clap::{ArgAction, Parser};
 use ipnetwork::IpNetwork;
 
-pub use self::{port_range::PortRange, reverse_path::ReversePath};
+pub use self::{events::Events, port_range::PortRange, reverse_path::ReversePath};
 
 /// Keeps a node's eBPF maps and routes in step with what the cluster says.
 ///
@@ -83,6 +84,10 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub cgroup: Option<PathBuf>,
 
+    /// What `caracalctl monitor` hears.
+    #[command(flatten)]
+    pub events: Events,
+
     /// Replace pinned maps that do not fit this version by empty ones, instead of refusing to start.
     #[arg(long)]
     pub replace_pins: bool,
@@ -115,6 +120,19 @@ mod tests {
         assert!(error.contains("--host-nat=false") && error.contains("kube-proxy"), "{error}");
         parse(&["--masquerade=true", "--host-nat=false"]).unwrap().check().unwrap();
         parse(&[]).unwrap().check().unwrap();
+    }
+
+    #[test]
+    fn events_are_off_unless_asked_for() {
+        use caracal_datapath::events::{Telling, Told};
+
+        assert_eq!(parse(&[]).unwrap().events.telling(), Telling::default());
+        let asked = ["--events=first", "--events-one-in=10", "--events-per-second", "50", "--events-buffer=1024"];
+        let telling = parse(&asked).unwrap().events.telling();
+        let expected = Telling { told: Told::First, one_in: 10, per_second: 50, at_once: 5, buffer_bytes: 1 << 20 };
+        assert_eq!(telling, expected);
+        let error = parse(&["--events", "some"]).unwrap_err().to_string();
+        assert!(error.contains("off, drops, first, all"), "{error}");
     }
 
     #[test]

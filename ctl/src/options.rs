@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf};
 
+use caracal_abi::Reason;
 use caracal_datapath::{Root, conntrack::Given};
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -39,6 +40,8 @@ pub enum Command {
     Flows(Flows),
     /// What became of packets, by hook and reason.
     Counters(Counters),
+    /// Packets as they are dropped, let in or decided, one line each; one JSON document each with `--output json`.
+    Monitor(Monitor),
 }
 
 /// Which flows.
@@ -79,6 +82,37 @@ pub struct Counters {
     /// Also those that are zero.
     #[arg(long)]
     pub all: bool,
+}
+
+/// Which packets.
+#[derive(Debug, clap::Args)]
+pub struct Monitor {
+    /// Only those counted under this reason, as `caracalctl counters --all` names them; may be given several times.
+    #[arg(long = "reason", value_name = "NAME", value_delimiter = ',', value_parser = reason)]
+    pub reasons: Vec<Reason>,
+
+    /// Only those from or to this address, before or after translation.
+    #[arg(long, value_name = "IP")]
+    pub address: Option<IpAddr>,
+
+    /// Only those that were dropped.
+    #[arg(long)]
+    pub drops: bool,
+
+    /// Ends after so many.
+    #[arg(short = 'n', long, value_name = "N")]
+    pub count: Option<u64>,
+
+    /// Begins with those that are in the buffer already, told before anybody watched.
+    #[arg(long)]
+    pub buffered: bool,
+}
+
+fn reason(name: &str) -> Result<Reason, String> {
+    let found = Reason::ALL.iter().copied().find(|reason| reason.name() == name);
+    found.ok_or_else(|| {
+        format!("no such reason; there are {}", Reason::ALL.iter().map(|it| it.name()).collect::<Vec<_>>().join(", "))
+    })
 }
 
 /// How to print.

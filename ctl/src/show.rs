@@ -2,6 +2,7 @@
 
 mod counters;
 mod flows;
+mod monitor;
 mod pods;
 mod ports;
 mod status;
@@ -20,6 +21,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         Command::Ports => ports::show(options, &pinned(&root)?),
         Command::Flows(flows) => flows::run(options, flows, &pinned(&root)?),
         Command::Counters(counters) => counters::show(options, counters, &root),
+        Command::Monitor(monitor) => monitor::run(options, monitor, &root),
     }
 }
 

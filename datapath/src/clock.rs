@@ -50,6 +50,12 @@ pub(crate) fn tick_shift() -> Result<u8, Error> {
     jiffy().map(shift)
 }
 
+/// How many jiffies a second has.
+pub(crate) fn jiffies_per_second() -> Result<u32, Error> {
+    let jiffy = jiffy()?.as_nanos().max(1);
+    Ok(u32::try_from(Duration::from_secs(1).as_nanos().div_ceil(jiffy)).unwrap_or(u32::MAX))
+}
+
 /// The resolution of the coarse clocks.
 fn jiffy() -> Result<Duration, Error> {
     let resolution = clock_getres(ClockId::CLOCK_MONOTONIC_COARSE).map_err(|e| Error::Clock(io::Error::from(e)))?;

@@ -96,6 +96,26 @@ pub enum Error {
     /// The kernel's clock could not be read.
     #[error("cannot read the clock that flows are stamped with: {0}")]
     Clock(#[source] io::Error),
+    /// Events could not be read.
+    #[error("events of the programs: cannot {what} them: {source}")]
+    Events {
+        /// What was tried.
+        what: &'static str,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The buffer holds something else than events.
+    #[error("map EVENTS: an event of {bytes} bytes is none of this version; run caracalctl of the agent's version")]
+    EventSize {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Each event is for one reader.
+    #[error("{}: somebody else reads the events of this node (caracalctl monitor?); end that first", path.display())]
+    EventsTaken {
+        /// What the other one has locked.
+        path: PathBuf,
+    },
     /// Something could not be pinned.
     #[error("{}: cannot pin: {}", path.display(), chain(.source))]
     Pin {

@@ -67,6 +67,7 @@ impl Features {
                 helper(tc, BpfHelper::BPF_FUNC_jiffies64),
             ),
             feature("batch operations on maps", Required, "no other way to list a table of flows", batch()),
+            feature("ring buffers", Required, "no map for events", map(MapType::RingBuf)),
             feature("tcx links", Optional, "filters, which another program may replace", Ok(tcx())),
             feature(
                 SOCKETS,

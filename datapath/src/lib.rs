@@ -3,6 +3,7 @@
 //! * [`Loader`] puts programs and maps into the kernel and pins them (the agent).
 //! * [`Pinned`] opens what is pinned and attaches pods to it (the CNI plugin, `caracalctl`).
 //! * [`Table`] is a typed map with batch operations; [`counters`] reads the counters.
+//! * [`events`] are single packets that the programs tell of.
 //! * [`Features`] says what this kernel can do, by trying.
 //!
 //! Everything is below a [`Root`], a directory on a bpffs, so that tests have a data plane of their own.
@@ -13,6 +14,7 @@ mod clock;
 pub mod conntrack;
 pub mod counters;
 mod error;
+pub mod events;
 mod features;
 mod flows;
 mod load;

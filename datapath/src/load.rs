@@ -9,7 +9,7 @@ use aya::{
 };
 use caracal_abi::{Tail, map, program};
 
-use crate::{Error, Features, Root, attach, bpffs, clock, sys};
+use crate::{Error, Features, Root, attach, bpffs, clock, events::Telling, sys};
 
 /// The object built from `ebpf/` together with this binary.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/caracal.bpf.o"));
@@ -52,6 +52,8 @@ pub struct Loader {
     /// How many bits of the kernel's clock are finer than a tick; `None` for ticks of little more than a second. With enough
     /// of them the clock stands still, which tests like.
     pub tick_shift: Option<u8>,
+    /// Of which packets the programs tell.
+    pub telling: Telling,
     /// What to do with pins that do not fit.
     pub mismatch: Mismatch,
     /// Entries of each flow table; `None` leaves the object's own number.
@@ -78,6 +80,7 @@ impl Loader {
             masquerade: None,
             reverse_path: ReversePath::default(),
             tick_shift: None,
+            telling: Telling::default(),
             mismatch: Mismatch::Refuse,
             flow_entries: None,
             new_flow_entries: None,
@@ -89,6 +92,7 @@ impl Loader {
     /// Programs attached before go on with what they had; [`crate::Pinned::reattach`] moves them to the new ones.
     pub fn load(&self, root: &Root) -> Result<Loaded, Error> {
         make_directories(root)?;
+        self.telling.clear_pins(root)?;
         let mut replaced = Vec::new();
         let mut ebpf = loop {
             match self.load_object(root) {
@@ -134,7 +138,14 @@ impl Loader {
         let tick_shift = self.tick_shift.map_or_else(clock::tick_shift, Ok)?;
         loader.override_global("TICK_SHIFT", &tick_shift, true);
         loader.override_global("CHECKSUM_IPV6", &checksum_ipv6, true);
-        for name in map::ALL {
+        let told = self.telling.globals(clock::jiffies_per_second()?);
+        loader.override_global("EVENT_REASONS", &told.reasons, true);
+        loader.override_global("EVENT_ONE_IN", &told.one_in, true);
+        loader.override_global("EVENT_PACE", &told.pace, true);
+        if self.telling.is_on() {
+            loader.map_max_entries(map::EVENTS, self.telling.buffer_bytes);
+        }
+        for name in map::ALL.iter().chain(map::OF_EVENTS.iter().filter(|_| self.telling.is_on())) {
             loader.map_pin_path(name, root.map(name));
         }
         let sizes = [

@@ -1,9 +1,9 @@
-//! Counting what became of a packet.
+//! Counting what became of a packet, and telling who watches.
 
 use aya_ebpf::bindings::TC_ACT_SHOT;
 use caracal_abi::{Hook, Reason, counter_slot};
 
-use crate::{maps::COUNTERS, skb::Skb};
+use crate::{events::tell, maps::COUNTERS, skb::Skb};
 
 /// Counts the packet under a reason.
 #[inline(always)]
@@ -14,6 +14,7 @@ pub fn count(skb: &Skb<'_>, hook: Hook, reason: Reason) {
         counter.packets += 1;
         counter.bytes += u64::from(skb.len());
     }
+    tell(skb, hook, reason);
 }
 
 /// Counts the packet under a reason, and drops it.

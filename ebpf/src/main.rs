@@ -16,6 +16,7 @@ mod answer;
 mod beside;
 mod count;
 mod draft;
+mod events;
 mod family;
 mod forward;
 mod fragments;

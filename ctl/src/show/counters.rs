@@ -51,7 +51,7 @@ pub fn show(options: &Options, which: &Counters, root: &Root) -> anyhow::Result<
     print(&lines, options.output, "no packet has been counted yet")
 }
 
-fn what(disposition: Disposition) -> &'static str {
+pub(super) fn what(disposition: Disposition) -> &'static str {
     match disposition {
         Disposition::Forwarded => "forwarded",
         Disposition::Answered => "answered",

@@ -13,6 +13,7 @@
 mod addr;
 mod counter;
 mod endpoint;
+mod event;
 mod flow;
 mod fragment;
 mod nic;
@@ -25,6 +26,7 @@ mod user;
 pub use addr::{Address, Be16, Be32, Be64, Ip4, Ip6, Mac};
 pub use counter::{COUNTER_SLOTS, Counter, Disposition, Hook, Reason, counter_slot};
 pub use endpoint::Endpoint;
+pub use event::{Event, EventState};
 pub use flow::{Flow, FlowKey, Via};
 pub use fragment::{FirstFragment, FragmentKey, Held, HeldKey};
 pub use nic::Nic;
@@ -45,6 +47,10 @@ pub mod map {
     pub const ENDPOINTS4: &str = "ENDPOINTS4";
     /// Local pods by IPv6 address.
     pub const ENDPOINTS6: &str = "ENDPOINTS6";
+    /// Single packets, for people who watch. Pinned only while events are told.
+    pub const EVENTS: &str = "EVENTS";
+    /// How many events may be told, and how many were not; pinned with [`EVENTS`].
+    pub const EVENTS_STATE: &str = "EVENTS_STATE";
     /// Decided IPv4 flows by exact 5-tuple.
     pub const FLOWS4: &str = "FLOWS4";
     /// Decided IPv6 flows by exact 5-tuple.
@@ -83,7 +89,9 @@ pub mod map {
     pub const SOCK_REV6: &str = "SOCK_REV6";
     /// Programs that packets go on to, by [`crate::Tail`].
     pub const TAILS: &str = "TAILS";
-    /// Every map of this layout.
+    /// Maps that are there to be watched, and gone when nobody is to watch.
+    pub const OF_EVENTS: [&str; 2] = [EVENTS, EVENTS_STATE];
+    /// Every other map of this layout.
     pub const ALL: &[&str] = &[
         COUNTERS, ENDPOINTS4, ENDPOINTS6, FLOWS4, FLOWS6, FLOWS_NEW4, FLOWS_NEW6, FRAGS4, FRAGS6, HELD, NICS, NODE4,
         NODE6, PEERS4, PEERS6, SERVICES4, SERVICES6, SOCK_REV4, SOCK_REV6, SOURCES4, SOURCES6, TAILS,

@@ -11,6 +11,8 @@ use crate::{
     Peer, Service, ServiceKey, SocketKey, SocketPeer, Translation,
 };
 
+mod event;
+
 macro_rules! pod {
     ($($t:ty),+ $(,)?) => { $(
         // SAFETY: `repr(C)` or transparent over integers, padding written out: every byte pattern is a value, and no
@@ -19,6 +21,7 @@ macro_rules! pod {
     )+ };
 }
 pod!(Be16, Be32, Be64, Ip4, Ip6, Mac, Counter, Endpoint, Nic, Peer);
+pod!(crate::Event, crate::EventState);
 pod!(FirstFragment, FragmentKey<Ip4>, FragmentKey<Ip6>, Held, HeldKey);
 pod!(Flow<Ip4>, Flow<Ip6>, FlowKey<Ip4>, FlowKey<Ip6>);
 pod!(Service<Ip4>, Service<Ip6>, ServiceKey<Ip4>, ServiceKey<Ip6>);

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use caracal_abi::{Tail, program};
-use caracal_datapath::{Features, Loader, ReversePath};
+use caracal_datapath::{
+    Features, Loader, ReversePath,
+    events::{Telling, Told},
+};
 use caracal_harness::isolated;
 
 /// The kernel follows a million instructions of a program and no more, and other kernels follow more of the same program. A
@@ -17,11 +20,17 @@ fn combinations() -> Vec<(String, Loader)> {
     for lacking in ["nothing", "bpf_redirect_peer", "BPF_F_IPV6"] {
         for host_nat in [false, true] {
             for masquerade in [None, Some(20_000..=29_999)] {
-                for reverse_path in [ReversePath::Off, ReversePath::Loose, ReversePath::Strict] {
-                    let name = format!("without {lacking}, {host_nat} {masquerade:?} {reverse_path:?}");
-                    let masquerade = masquerade.clone();
+                for (reverse_path, told) in [
+                    (ReversePath::Off, Told::All),
+                    (ReversePath::Loose, Told::Off),
+                    (ReversePath::Strict, Told::Off),
+                    (ReversePath::Strict, Told::All),
+                ] {
+                    let name = format!("without {lacking}, {host_nat} {masquerade:?} {reverse_path:?} {told:?}");
+                    let (masquerade, telling) = (masquerade.clone(), Telling { told, ..Telling::default() });
                     let features = features.clone().without(lacking);
-                    all.push((name, Loader { host_nat, masquerade, reverse_path, ..Loader::new(features) }));
+                    let loader = Loader { host_nat, masquerade, reverse_path, telling, ..Loader::new(features) };
+                    all.push((name, loader));
                 }
             }
         }
