@@ -106,9 +106,14 @@ fn inputs() -> Vec<PathBuf> {
 
 const PROFILE: &str = "ebpf";
 
-fn workspace() -> &'static Path {
-    // This crate lives in <workspace>/ebpf/builder.
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."))
+/// The workspace that is being built.
+///
+/// Asked for at run time: a build script is not compiled anew for every clone whose target directory it lies in, and what
+/// it was compiled with would be the sources of another one.
+fn workspace() -> PathBuf {
+    let here = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let root = here.ancestors().find(|directory| directory.join("ebpf/builder/Cargo.toml").exists());
+    root.unwrap_or(Path::new(".")).to_owned()
 }
 
 fn belongs_to_outer_cargo(name: &std::ffi::OsStr) -> bool {
