@@ -4,6 +4,8 @@
 #![no_main]
 #![expect(clippy::inline_always, reason = "BPF functions return scalars only")]
 
+mod scatter;
+
 use aya_ebpf::{
     EbpfContext,
     bindings::{__sk_buff, TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action::XDP_PASS},
@@ -56,8 +58,21 @@ fn restore(ctx: TcContext) -> i32 {
 
 #[inline(always)]
 fn restore_head(skb: *mut __sk_buff) -> Option<()> {
-    let head = HEAD.get(0)?;
+    let (data, end) = restore_bytes(skb)?;
     let flows = FLOWS.get_ptr_mut(0)?;
+    // SAFETY: an array's slot; benchmarks run on one CPU.
+    let [count, next] = unsafe { &mut *flows };
+    if *count > 1 {
+        *next = if *next + 1 >= *count { 0 } else { *next + 1 };
+        set_source_port(data, end, FIRST_PORT + *next);
+    }
+    Some(())
+}
+
+/// Where the packet begins and ends, whose first bytes are what they were.
+#[inline(always)]
+fn restore_bytes(skb: *mut __sk_buff) -> Option<(usize, usize)> {
+    let head = HEAD.get(0)?;
     // SAFETY: the context of this run.
     let data = unsafe { (*skb).data as usize };
     // SAFETY: the same.
@@ -68,13 +83,7 @@ fn restore_head(skb: *mut __sk_buff) -> Option<()> {
     }
     // SAFETY: in bounds as just compared.
     unsafe { *packet = *head };
-    // SAFETY: an array's slot; benchmarks run on one CPU.
-    let [count, next] = unsafe { &mut *flows };
-    if *count > 1 {
-        *next = if *next + 1 >= *count { 0 } else { *next + 1 };
-        set_source_port(data, end, FIRST_PORT + *next);
-    }
-    Some(())
+    Some((data, end))
 }
 
 /// Behind a plain IPv4 or IPv6 header.

@@ -7,6 +7,7 @@
 #![expect(clippy::expect_used, reason = "a fixture that cannot be set up is a failed test")]
 
 mod context;
+mod crowd;
 mod frame;
 mod isolate;
 mod life;
@@ -18,6 +19,7 @@ pub mod shape;
 mod test_object;
 
 pub use context::Context;
+pub use crowd::{Crowd, End};
 pub use frame::{Frame, Problem, Quote, tcp};
 pub use isolate::{is_root, isolated};
 pub use life::Life;

@@ -12,6 +12,7 @@ mod datapath_pins;
 mod datapath_tables;
 mod fixtures_answers;
 mod fixtures_beside_host_nat;
+mod fixtures_flood;
 mod fixtures_fragments;
 mod fixtures_from_pod;
 mod fixtures_life;
