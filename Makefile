@@ -9,8 +9,9 @@ include ebpf/builder/toolchain.env
 NIGHTLY := +$(EBPF_TOOLCHAIN)
 # Rings 2 and 3 load programs and make namespaces.
 FUZZ_SECONDS ?= 60
+SECONDS ?= 3600
 
-.PHONY: help setup setup-build setup-test setup-bench setup-fuzz build ebpf demo test check fmt fmt-check clippy deny typos doc bench fuzz install clean
+.PHONY: help setup setup-build setup-test setup-bench setup-fuzz build ebpf demo test check fmt fmt-check clippy deny typos doc bench soak fuzz install clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -68,6 +69,11 @@ bench: setup-bench ## figures beside the peers', target/bench/report.json (root;
 	cargo build --release --package caracal-cni-plugin --package caracal-agent --package caracal-ctl --package caracal-lab \
 		--package caracal-bench
 	"$${CARGO_TARGET_DIR:-target}"/release/caracal-bench --rows "$(ROWS)"
+
+soak: setup-test ## mixed traffic between two nodes for SECONDS, and what grows meanwhile (root); a line every minute
+	cargo build --release --package caracal-cni-plugin --package caracal-agent --package caracal-ctl --package caracal-lab \
+		--package caracal-integration
+	"$${CARGO_TARGET_DIR:-target}"/release/caracal-soak $(SECONDS)
 
 fuzz: setup-fuzz ## each fuzz target for FUZZ_SECONDS
 	@tests/fuzz/run.sh $(FUZZ_SECONDS)

@@ -49,13 +49,14 @@ impl Crowd {
         let map = self.ebpf.map_mut("UNDER_TEST").expect("a map of the wrapper");
         let mut programs: ProgramArray<&mut MapData> = map.try_into().expect("an array of programs");
         programs.set(0, under_test, 0).expect("put the program behind the wrapper");
-        let wrapper: &SchedClassifier = self.ebpf.program("scatter").and_then(|it| it.try_into().ok()).expect("scatter");
+        let wrapper: &SchedClassifier =
+            self.ebpf.program("scatter").and_then(|it| it.try_into().ok()).expect("scatter");
         let context = Context { ifindex, ..Context::default() }.encode();
         let (data_in, ctx_in) = (Some(packet), Some(context.as_slice()));
         let repeat = who.len().try_into().expect("they are not that many");
-        let ran = plane.net().inside(|| {
-            wrapper.test_run(TestRunOptions { data_in, ctx_in, repeat, ..TestRunOptions::default() })
-        });
+        let ran = plane
+            .net()
+            .inside(|| wrapper.test_run(TestRunOptions { data_in, ctx_in, repeat, ..TestRunOptions::default() }));
         ran.expect("BPF_PROG_TEST_RUN");
     }
 

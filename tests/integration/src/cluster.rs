@@ -70,6 +70,12 @@ impl Cluster {
         Ok(())
     }
 
+    /// The agents that run, in the order in which they were started.
+    #[must_use]
+    pub fn agents(&self) -> &[Process] {
+        &self.agents
+    }
+
     /// Puts more plugins on a node.
     pub fn install(&self, node: &str, programs: &[&str]) -> Result<()> {
         programs.iter().try_for_each(|program| self.node(node).install(program))

@@ -4,6 +4,7 @@ mod cluster;
 mod connection;
 mod nft_counters;
 mod pods;
+pub mod soak;
 mod stage;
 
 pub use cluster::{Cluster, ClusterBuilder};

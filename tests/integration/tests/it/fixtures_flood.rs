@@ -23,7 +23,7 @@ struct Flooded<'a> {
     crowd: Crowd,
 }
 
-impl<'a> Flooded<'a> {
+impl Flooded<'_> {
     fn each_family(body: impl Fn(Flooded<'_>) + Sync) {
         let sized = |it| Loader { flow_entries: Some(1 << 18), new_flow_entries: Some(1 << 14), ..it };
         Stage::each_family_with(sized, |stage| body(Flooded { stage, crowd: Crowd::new() }));

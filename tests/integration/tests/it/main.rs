@@ -31,5 +31,6 @@ mod lab_nodes;
 mod lab_pod_to_pod;
 mod lab_port_mappings;
 mod lab_queues;
+mod lab_soak;
 mod lab_tools;
 mod lab_walks;
