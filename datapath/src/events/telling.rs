@@ -30,7 +30,7 @@ impl Told {
             Self::Off => false,
             Self::All => true,
             Self::Drops => is_drop(reason),
-            Self::First => is_drop(reason) || matches!(reason, Reason::NewFlow | Reason::Service),
+            Self::First => is_drop(reason) || matches!(reason, Reason::NewFlow | Reason::ViaHost | Reason::Service),
         }
     }
 }
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(told(Told::All).count(), Reason::ALL.len());
         assert!(told(Told::Drops).all(|it| matches!(it.disposition(), Disposition::Dropped | Disposition::Noted)));
         let first: Vec<_> = told(Told::First).filter(|reason| !is_drop(*reason)).collect();
-        assert_eq!(first, [Reason::NewFlow, Reason::Service]);
+        assert_eq!(first, [Reason::NewFlow, Reason::ViaHost, Reason::Service]);
     }
 
     #[test]
