@@ -34,6 +34,7 @@ fn scatter(ctx: TcContext) -> i32 {
 }
 
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "it is made to be a port")]
 fn scatter_head(skb: *mut __sk_buff) -> Option<()> {
     let (data, _) = restore_bytes(skb)?;
     let state = SCATTER.get_ptr_mut(0)?;

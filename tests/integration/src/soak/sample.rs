@@ -93,10 +93,14 @@ impl Sample {
 
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let others = self.maps.iter().filter(|(name, _)| !is_flows(name));
-        let others: usize = others.filter_map(|(_, used)| used.entries).sum();
+        let entries = |is_lru| {
+            let maps = self.maps.iter().filter(|(name, used)| !is_flows(name) && used.is_lru == is_lru);
+            maps.filter_map(|(_, used)| used.entries).sum::<usize>()
+        };
+        let (kept, dispensable) = (entries(false), entries(true));
         let kib = self.maps.values().map(|used| used.bytes).sum::<u64>() >> 10;
-        write!(f, "{} flows, {others} other entries, {kib} KiB of maps; agents:", self.flows())?;
+        let flows = self.flows();
+        write!(f, "{flows} flows, {kept} other entries, {dispensable} that make room, {kib} KiB of maps; agents:")?;
         for AgentUse { rss_kib, files } in &self.agents {
             write!(f, " {rss_kib} KiB and {files} files,")?;
         }

@@ -1,9 +1,13 @@
 //! What pods do to each other all day.
 
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use anyhow::{Context as _, Result};
-use caracal_lab::{Pod, Process, Site};
+use caracal_lab::{Node, Pod, PodOptions, Process, Site};
+use serde_json::json;
 
 use crate::{Cluster, Connection};
 
@@ -13,6 +17,10 @@ const KEPT: usize = 20;
 const SIZES: [usize; 4] = [1, 1500, 64 << 10, 4 << 20];
 /// Short connections to each address in a round.
 const SHORT: usize = 10;
+/// What servers listen on.
+const PORT: u16 = 80;
+/// The node's port that leads there.
+const HOST_PORT: u16 = 8080;
 
 /// Pods that talk, and how often.
 pub(super) struct Traffic<'a> {
@@ -21,6 +29,8 @@ pub(super) struct Traffic<'a> {
     client: Pod,
     /// Whom it talks to: on its own node, on the other, outside.
     others: Vec<IpAddr>,
+    /// By which somebody outside reaches a pod, by a port of the node's.
+    nodes: Vec<IpAddr>,
     pods: Vec<Pod>,
     servers: Vec<Process>,
     rounds: usize,
@@ -32,17 +42,15 @@ impl<'a> Traffic<'a> {
     /// Makes the pods and their servers.
     pub(super) fn start(cluster: &'a Cluster) -> Result<Self> {
         let client = cluster.node("n1").pod("client")?;
-        let pods = [("n1", "near"), ("n2", "far")].map(|(node, name)| cluster.node(node).pod(name));
-        let pods: Vec<Pod> = pods.into_iter().collect::<Result<_>>()?;
+        let pods = vec![mapped(cluster.node("n1"), "near")?, cluster.node("n2").pod("far")?];
         let outside = cluster.client("outside");
-        let listens = ["tcp/80", "udp/53"];
-        let mut servers = vec![outside.serve(&listens)?];
+        let mut servers = vec![serve(outside)?];
         for pod in &pods {
-            servers.push(pod.serve(&listens)?);
+            servers.push(serve(pod)?);
         }
         let addresses = pods.iter().flat_map(Site::addresses).chain(outside.addresses());
-        let others = addresses.copied().collect();
-        Ok(Self { cluster, client, others, pods, servers, rounds: 0, errors: Vec::new(), failed: 0 })
+        let (others, nodes) = (addresses.copied().collect(), cluster.node("n1").addresses().to_vec());
+        Ok(Self { cluster, client, others, nodes, pods, servers, rounds: 0, errors: Vec::new(), failed: 0 })
     }
 
     /// Everything once. What fails is remembered.
@@ -50,11 +58,19 @@ impl<'a> Traffic<'a> {
         let size = SIZES[self.rounds % SIZES.len()];
         self.rounds += 1;
         for to in self.others.clone() {
-            self.note("stream", to, stream(&self.client, to, size));
-            self.note("short connections", to, short(&self.client, to));
-            self.note("reset", to, reset(&self.client, to));
-            self.note("datagrams", to, datagrams(&self.client, to));
+            let at = (to, PORT).into();
+            self.note("stream", to, stream(&self.client, at, size));
+            self.note("short connections", to, short(&self.client, at));
+            self.note("reset", to, reset(&self.client, at));
+            self.note("datagrams", to, datagrams(&self.client, at));
             self.note("ping", to, self.client.ping(to).map(drop).map_err(Into::into));
+        }
+        let outside = self.cluster.client("outside");
+        for to in self.nodes.clone() {
+            let at = (to, HOST_PORT).into();
+            self.note("a stream from outside", to, stream(outside, at, size));
+            self.note("short connections from outside", to, short(outside, at));
+            self.note("datagrams from outside", to, datagrams(outside, at));
         }
         let passing = self.passing_pod();
         self.note("a pod that comes and goes", self.client.ip4().into(), passing);
@@ -64,12 +80,12 @@ impl<'a> Traffic<'a> {
     fn passing_pod(&self) -> Result<()> {
         let node = self.cluster.node(if self.rounds.is_multiple_of(2) { "n1" } else { "n2" });
         let pod = node.pod("passing")?;
-        let server = pod.serve(&["tcp/80", "udp/53"])?;
+        let server = serve(&pod)?;
         for to in pod.addresses() {
-            Connection::open(&self.client, (*to, 80))?.echo(b"here")?;
-            self.client.datagrams((*to, 53))?.echo(b"here")?;
+            Connection::open(&self.client, (*to, PORT))?.echo(b"here")?;
+            self.client.datagrams((*to, PORT))?.echo(b"here")?;
         }
-        pod.datagrams((self.others[0], 53))?.echo(b"and there")?;
+        pod.datagrams((self.others[0], PORT))?.echo(b"and there")?;
         drop(server);
         pod.delete()
     }
@@ -96,29 +112,42 @@ impl fmt::Display for Traffic<'_> {
     }
 }
 
-fn stream(from: &Pod, to: IpAddr, bytes: usize) -> Result<()> {
-    let mut connection = Connection::open(from, (to, 80))?;
+/// An echo server.
+fn serve(site: &impl Site) -> Result<Process> {
+    site.serve(&[&format!("tcp/{PORT}"), &format!("udp/{PORT}")])
+}
+
+/// A pod that a port of its node leads to.
+fn mapped(node: &Node, name: &str) -> Result<Pod> {
+    let mapping = |protocol| json!({ "hostPort": HOST_PORT, "containerPort": PORT, "protocol": protocol });
+    let mut options = PodOptions::default();
+    options.capabilities.insert("portMappings".to_owned(), json!([mapping("tcp"), mapping("udp")]));
+    node.pod_with(name, &options)
+}
+
+fn stream(from: &impl Site, to: SocketAddr, bytes: usize) -> Result<()> {
+    let mut connection = Connection::open(from, to)?;
     connection.transfer(bytes)?;
     connection.finish()
 }
 
-fn short(from: &Pod, to: IpAddr) -> Result<()> {
+fn short(from: &impl Site, to: SocketAddr) -> Result<()> {
     (0..SHORT).try_for_each(|_| {
-        let mut connection = Connection::open(from, (to, 80))?;
+        let mut connection = Connection::open(from, to)?;
         connection.echo(b"question")?;
         connection.finish()
     })
 }
 
-fn reset(from: &Pod, to: IpAddr) -> Result<()> {
-    let mut connection = Connection::open(from, (to, 80))?;
+fn reset(from: &impl Site, to: SocketAddr) -> Result<()> {
+    let mut connection = Connection::open(from, to)?;
     connection.echo(b"question")?;
     connection.reset()
 }
 
 /// The last one comes in fragments.
-fn datagrams(from: &Pod, to: IpAddr) -> Result<()> {
-    let socket = from.datagrams((to, 53))?;
+fn datagrams(from: &impl Site, to: SocketAddr) -> Result<()> {
+    let socket = from.datagrams(to)?;
     for bytes in [1, 1200, 4000] {
         socket.echo(&vec![7; bytes]).with_context(|| format!("{bytes} bytes"))?;
     }
