@@ -8,20 +8,20 @@ use clap::{Args, ValueEnum};
 pub struct Events {
     /// The packets that `caracalctl monitor` can show; those of established flows are none of them. What is off costs
     /// nothing; a restart of the agent switches it.
-    #[arg(long, value_name = "WHICH", value_enum, default_value_t = Which::Off)]
-    pub events: Which,
+    #[arg(long = "events", value_name = "WHICH", value_enum, default_value_t = Which::Off)]
+    pub which: Which,
 
     /// Of packets that are not dropped only one of so many is told, chosen by chance.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub events_one_in: u32,
+    #[arg(long = "events-one-in", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub one_in: u32,
 
     /// At most so many events are told on each CPU in a second, and a tenth of that at once. The others are counted.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub events_per_second: u32,
+    #[arg(long = "events-per-second", value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub per_second: u32,
 
     /// KiB of the buffer that holds events until they are read, a power of two. One holds nine events.
-    #[arg(long, value_name = "KIB", default_value_t = 256, value_parser = buffer_kib)]
-    pub events_buffer: u32,
+    #[arg(long = "events-buffer", value_name = "KIB", default_value_t = 256, value_parser = buffer_kib)]
+    pub buffer_kib: u32,
 }
 
 /// Which packets.
@@ -42,16 +42,16 @@ impl Events {
     #[must_use]
     pub fn telling(&self) -> Telling {
         Telling {
-            told: match self.events {
+            told: match self.which {
                 Which::Off => Told::Off,
                 Which::Drops => Told::Drops,
                 Which::First => Told::First,
                 Which::All => Told::All,
             },
-            one_in: self.events_one_in,
-            per_second: self.events_per_second,
-            at_once: (self.events_per_second / 10).max(1),
-            buffer_bytes: self.events_buffer << 10,
+            one_in: self.one_in,
+            per_second: self.per_second,
+            at_once: (self.per_second / 10).max(1),
+            buffer_bytes: self.buffer_kib << 10,
         }
     }
 }

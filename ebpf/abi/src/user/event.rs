@@ -58,9 +58,9 @@ mod tests {
             IpAddr::V6(ip) => Ip6::from(ip).memory(),
         };
         let [src, dst, new_src, new_dst] = ips.map(words);
-        let [sport, dport, new_sport, new_dport] = [1, 2, 3, 4].map(Be16::new);
-        let flags = Event::TRANSLATED;
-        Event { src, dst, new_src, new_dst, sport, dport, new_sport, new_dport, family, flags, ..Event::default() }
+        let addresses = Event { src, dst, new_src, new_dst, family, flags: Event::TRANSLATED, ..Event::default() };
+        let port = Be16::new;
+        Event { sport: port(1), dport: port(2), new_sport: port(3), new_dport: port(4), ..addresses }
     }
 
     #[test]
