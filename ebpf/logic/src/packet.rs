@@ -70,7 +70,7 @@ pub struct Packet<A> {
     pub ttl: u8,
     /// What it is.
     pub kind: Kind,
-    /// The flags of TCP, or those that an SCTP packet would have in its place ([`control`](crate::control)); else zero.
+    /// The flags of TCP, or those that an SCTP packet would have in its place ([`control`]); else zero.
     pub control: u8,
     /// Which part of its datagram it is. The first part has ports and a kind like a whole datagram, and `more` set.
     pub fragment: Fragment,

@@ -5,7 +5,7 @@
 
 use caracal_abi::{Flow, Via};
 
-use crate::control::{FIN, RST, SYN, opens};
+use crate::control::{ACK, FIN, RST, SYN, opens};
 
 mod timeouts;
 
@@ -26,11 +26,12 @@ pub const fn seen_after(seen: u8, control: u8) -> u8 {
     (seen & !void) | control
 }
 
-/// Whether a packet says something that its flow must know, or contradicts a reset: nearly none does.
+/// Whether a packet says something that its flow must know, contradicts a reset, or may be the first after a handshake of
+/// which this side has only asked: nearly none does.
 #[inline(always)]
 #[must_use]
 pub const fn matters(seen: u8, control: u8) -> bool {
-    (control & (FIN | SYN | RST)) | (seen & RST) != 0
+    (control & (FIN | SYN | RST)) | (seen & RST) != 0 || seen & (SYN | ACK) == SYN
 }
 
 /// Whether this packet shows that both sides want the flow, `other` being what the other direction has seen: then it belongs

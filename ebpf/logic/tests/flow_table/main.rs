@@ -70,4 +70,11 @@ fn a_connection_from_its_beginning_to_its_reuse() {
     // Asked for again by who had ended it alone.
     let crash = [&handshake[..], &end[..2], &handshake, &[tcp(1, Word::Finish), tcp(0, Word::Talk)]].concat();
     play(&crash);
+    // Open for the server, which talks first, and asked for again by a client that had not confirmed anything.
+    let again = [tcp(0, Word::Open), tcp(1, Word::OpenAnswer), tcp(1, Word::Talk)];
+    let impatient = [&again[..], &handshake, &[Event::Wait(limit(2) + 1), Event::Sweep]].concat();
+    play(&impatient);
+    for wait in 0..40 {
+        play(&[&again[..], &handshake, &[Event::Wait(wait), Event::Sweep]].concat());
+    }
 }

@@ -27,7 +27,8 @@ fn casts() -> [Cast; 2] {
     let [v4, v6] = pairs(Plane::IFINDEX);
     let cast = |node: &str, outside: &str, (near, server): (Pod, Pod)| Cast {
         node: node.parse().unwrap(),
-        outside: Pod::new(outside, 9, 0),
+        // For the interface that packets of this fixture come from, which is loopback.
+        outside: Pod { gateway: [0; 6], ..Pod::new(outside, 9, 0) },
         near,
         server,
     };

@@ -55,7 +55,8 @@ fn from_a_pod_to_another_and_to_itself_by_the_nodes_address() {
 /// The stage, on a node that masquerades.
 fn masquerading(body: impl Fn(&Stage<'_>) + Sync) {
     Stage::each_family_with(
-        |loader| caracal_datapath::Loader { masquerade: Some(20_000..=29_999), ..loader },
+        // Routes change here, which flows notice with the next tick.
+        |loader| caracal_datapath::Loader { masquerade: Some(20_000..=29_999), tick_shift: None, ..loader },
         |stage| {
             let source = |like: &str| stage.eth0.ip(like.parse().unwrap());
             let (IpAddr::V4(v4), IpAddr::V6(v6)) = (source("0.0.0.0"), source("::")) else { unreachable!() };
