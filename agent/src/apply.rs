@@ -11,3 +11,4 @@ pub mod settle;
 pub mod sockets;
 pub mod sources;
 pub mod upkeep;
+pub mod wanted;

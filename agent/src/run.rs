@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     Options,
-    apply::{dataplane, nics, pods, pods::Wanted, ports, routes, settle, sockets, upkeep},
+    apply::{dataplane, nics, pods, ports, routes, settle, sockets, upkeep, wanted::Wanted},
     compile,
     lock::Lock,
     model::Model,

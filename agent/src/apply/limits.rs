@@ -17,7 +17,7 @@ use caracal_cni_plugin::{
 };
 use caracal_netlink::{Socket, is_queued, limit_of, netns::Netns};
 
-use super::pods::{IFNAME, Wanted, host_end};
+use super::wanted::{IFNAME, Wanted, host_end};
 
 /// The network, the attachment, and the number of the host's end: an attachment may come again.
 type Key = (String, String, u32);

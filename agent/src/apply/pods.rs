@@ -2,40 +2,15 @@
 
 use std::{path::Path, time::Duration};
 
-use caracal_cni_plugin::record::{self, Known};
+use caracal_cni_plugin::record;
 use caracal_datapath::Pinned;
 use tokio::{sync::watch::Receiver, time::timeout};
 
-use super::{limits::PodLimits, queues::Queues, sources::PodSources};
-use crate::{
-    Options,
-    model::{Limits, Model, Sources},
-};
+use super::{limits::PodLimits, queues::Queues, sources::PodSources, wanted::Wanted};
+use crate::Options;
 
 /// How often.
 const LOOK: Duration = Duration::from_secs(5);
-
-/// The interface that annotations are about: runtimes call a pod's first one so.
-pub const IFNAME: &str = "eth0";
-
-/// What the cluster asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
-    /// The limits that are known.
-    pub limits: Limits,
-    /// The same of allowed sources.
-    pub sources: Sources,
-    /// And there are no others: nothing that could name one was left unread.
-    pub is_whole: bool,
-}
-
-impl Wanted {
-    /// What the model says about pods.
-    #[must_use]
-    pub fn new(model: &Model, is_whole: bool) -> Self {
-        Self { limits: model.limits.clone(), sources: model.sources.clone(), is_whole }
-    }
-}
 
 /// Keeps pods right for as long as it is polled, and `wanted` has a sender.
 pub async fn run(options: &Options, pinned: &Pinned, mut wanted: Receiver<Wanted>) {
@@ -47,12 +22,6 @@ pub async fn run(options: &Options, pinned: &Pinned, mut wanted: Receiver<Wanted
             return;
         }
     }
-}
-
-/// The number of the host's end of the link that annotations are about, of a pod that is wired.
-pub(super) fn host_end(known: &Known) -> Option<u32> {
-    let Known { attachment, record, .. } = known;
-    record.host_ifindex.filter(|_| attachment.ifname() == IFNAME && record.complete)
 }
 
 /// What earlier rounds have left to be done.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use caracal_cni_plugin::record::Known;
 use caracal_datapath::{Error, Pinned};
 
-use super::pods::{Wanted, host_end};
+use super::wanted::{Wanted, host_end};
 
 /// What earlier rounds have learnt.
 #[derive(Debug, Default)]
