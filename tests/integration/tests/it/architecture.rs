@@ -82,3 +82,11 @@ fn the_document_names_every_folder_at_the_top() {
         assert!(document.contains(name), "ARCHITECTURE.md does not mention {folder}");
     }
 }
+
+#[test]
+fn the_guide_says_what_every_counter_means() {
+    let guide = fs::read_to_string(root().join("docs/guide.md")).unwrap();
+    let reasons = caracal_abi::Reason::ALL.iter().map(|reason| reason.name());
+    let missing: Vec<_> = reasons.filter(|name| !guide.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/guide.md says nothing of {missing:?}");
+}
