@@ -19,7 +19,7 @@ use caracal_logic::{
 
 use crate::{
     count::count,
-    draft::draft,
+    draft::{draft, is_pod},
     family::KernelFamily,
     forward::now,
     maps::Draft,
@@ -64,7 +64,7 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     let skb = &Skb::new(ctx);
     let Some(draft) = draft::<F>() else { return TC_ACT_SHOT };
     let packet = &drafted::<F>(draft);
-    let hook = if draft.hook == Hook::FromPod as u8 { Hook::FromPod } else { Hook::FromNet };
+    let hook = draft.hook();
     let is_reset = draft.trouble == Trouble::Reset as u8;
     let reason = match draft.trouble {
         trouble if trouble == Trouble::TimeExceeded as u8 => Reason::TtlAnswered,
@@ -116,8 +116,7 @@ fn error<F: KernelFamily>(
     skb.cut(L3 as u32 + quoted)?;
     skb.make_room(F::HEADER_LEN + ICMP, BPF_ADJ_ROOM_MAC)?;
     turn_around(skb)?;
-    let from =
-        if hook as u8 == Hook::FromPod as u8 && !F::is_node(&packet.key.dst) { F::GATEWAY } else { packet.key.dst };
+    let from = if is_pod(hook) && !F::is_node(&packet.key.dst) { F::GATEWAY } else { packet.key.dst };
     F::write_header(skb, L3, &from, &packet.key.src, F::ICMP, ICMP + quoted)?;
     let is_too_big = draft.trouble == Trouble::TooBig as u8;
     let (icmp_type, code) = if is_too_big { F::TOO_BIG } else { F::TIME_EXCEEDED };

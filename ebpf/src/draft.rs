@@ -1,6 +1,6 @@
 //! A flow's two directions while they are decided: outside the stack, which two flows and two keys of IPv6 nearly fill.
 
-use caracal_abi::{Endpoint, Flow, Via};
+use caracal_abi::{Endpoint, Flow, Hook, Via};
 
 use crate::{
     family::KernelFamily,
@@ -15,6 +15,20 @@ pub fn draft<F: KernelFamily>() -> Option<&'static mut Draft<F::Addr>> {
     let draft = F::draft()?;
     // SAFETY: nobody else's, for a program is not interrupted by another on the same hook, and each takes it once.
     Some(unsafe { &mut *draft })
+}
+
+impl<A> Draft<A> {
+    /// Which hook the packet came to.
+    #[inline(always)]
+    pub fn hook(&self) -> Hook {
+        if self.hook == Hook::FromPod as u8 { Hook::FromPod } else { Hook::FromNet }
+    }
+}
+
+/// Whether a hook sees what pods send.
+#[inline(always)]
+pub fn is_pod(hook: Hook) -> bool {
+    hook as u8 == Hook::FromPod as u8
 }
 
 /// A new flow from an interface, of which a packet of this many bytes was seen, or none.

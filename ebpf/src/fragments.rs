@@ -16,7 +16,7 @@ use caracal_logic::{Packet, V4, V6};
 
 use crate::{
     count::{count, drop},
-    draft::draft,
+    draft::{draft, is_pod},
     family::KernelFamily,
     forward::{account, leave, notice, now},
     maps::{HELD, HOST_NAT, PART, Part},
@@ -279,11 +279,6 @@ fn note<F: KernelFamily>(part: &mut Part, id: &FragmentKey<F::Addr>) {
 fn part() -> Option<&'static mut Part> {
     // SAFETY: nobody else's, for a program is not interrupted by another on the same hook, and each takes it once.
     PART.get_ptr_mut(0).map(|part| unsafe { &mut *part })
-}
-
-#[inline(always)]
-fn is_pod(hook: Hook) -> bool {
-    hook as u8 == Hook::FromPod as u8
 }
 
 /// [`remember`] and [`settle`] as the kernel has them.

@@ -11,7 +11,7 @@ use caracal_logic::{Kind, Packet, headers, inner, sctp};
 
 use crate::{
     count::{count, drop},
-    draft::draft,
+    draft::{draft, is_pod},
     family::KernelFamily,
     forward::go_related,
     maps::HOST_NAT,
@@ -27,7 +27,7 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     let skb = &Skb::new(ctx);
     let Some(draft) = draft::<F>() else { return TC_ACT_SHOT };
     let packet = &drafted::<F>(draft);
-    let hook = if draft.hook == Hook::FromPod as u8 { Hook::FromPod } else { Hook::FromNet };
+    let hook = draft.hook();
     let Some((inner, flow)) = flow::<F>(skb, packet, hook) else { return unrelated::<F>(skb, packet, hook) };
     if packet.ttl <= 1 {
         return drop(skb, hook, Reason::Unrelated);
@@ -48,7 +48,7 @@ type About<A> = (Packet<A>, &'static mut Flow<A>);
 fn flow<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Hook) -> Option<About<F::Addr>> {
     let inner = inner::<F, _>(skb, packet).ok()?;
     let flow = table::known::<F>(&inner.key.reverse())?;
-    let comes_by_a_nic = flow.flags & Flow::<F::Addr>::FROM_NET != 0 && hook as u8 == Hook::FromNet as u8;
+    let comes_by_a_nic = flow.flags & Flow::<F::Addr>::FROM_NET != 0 && !is_pod(hook);
     (flow.in_ifindex == skb.ifindex() || comes_by_a_nic).then_some((inner, flow))
 }
 
@@ -63,7 +63,7 @@ fn unrelated<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Hoo
     if HOST_NAT.load() == 0 && !is_hosts {
         return drop(skb, hook, Reason::Unrelated);
     }
-    if hook as u8 == Hook::FromPod as u8 {
+    if is_pod(hook) {
         count(skb, hook, Reason::ToHost);
     }
     TC_ACT_UNSPEC

@@ -10,7 +10,7 @@ use caracal_logic::Packet;
 use crate::{
     answer::{self, Trouble},
     count::{count, drop},
-    draft::{begin, draft, out_of, towards},
+    draft::{begin, draft, is_pod, out_of, towards},
     family::KernelFamily,
     forward::send,
     maps::{Draft, HOST_NAT},
@@ -29,7 +29,7 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
     let Some(draft) = draft::<F>() else { return TC_ACT_SHOT };
     let packet = &drafted::<F>(draft);
     let key = &packet.key;
-    let hook = if draft.hook == Hook::FromPod as u8 { Hook::FromPod } else { Hook::FromNet };
+    let hook = draft.hook();
     let Some((service, backend)) = find::<F>(packet).and_then(|it| Some((it, F::endpoint(&it.backend)?))) else {
         return nobody::<F>(ctx, hook, &draft.sender);
     };
@@ -69,11 +69,6 @@ fn nobody<F: KernelFamily>(ctx: &TcContext, hook: Hook, sender: &Endpoint) -> i3
         return TC_ACT_UNSPEC;
     }
     go_on(ctx, hook, F::OUTSIDE)
-}
-
-#[inline(always)]
-fn is_pod(hook: Hook) -> bool {
-    hook as u8 == Hook::FromPod as u8
 }
 
 /// The service that a packet is sent to, if its destination is one.

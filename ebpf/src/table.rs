@@ -3,7 +3,7 @@
 //! A flood of first packets makes room for itself in the LRU and nowhere else. A flow moves over when a packet shows that
 //! both sides want it ([`tracking::confirms`]). Most packets are of flows that have: they look once, and never come here.
 
-use aya_ebpf::bindings::TC_ACT_UNSPEC;
+use aya_ebpf::bindings::{BPF_NOEXIST, TC_ACT_UNSPEC};
 use caracal_abi::{Flow, FlowKey, Hook, Reason, Translation, Via};
 use caracal_logic::{
     Packet,
@@ -11,7 +11,16 @@ use caracal_logic::{
     tracking::{self, State},
 };
 
-use crate::{beside, count::count, draft::draft, family::KernelFamily, forward, maps::Draft, route, skb::Skb};
+use crate::{
+    beside,
+    count::count,
+    draft::{draft, is_pod},
+    family::KernelFamily,
+    forward,
+    maps::Draft,
+    route,
+    skb::Skb,
+};
 
 /// In which of the two a flow is stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +56,7 @@ pub fn follow<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Ho
     let (flow, place) = find::<F>(&packet.key)?;
     if flow.in_ifindex != skb.ifindex() && !comes_another_way::<F>(skb, packet, flow) {
         // A pod has proved that the address is its own: the flow was of one before it. A NIC proves nothing.
-        if hook as u8 == Hook::FromPod as u8 {
+        if is_pod(hook) {
             forget::<F>(&packet.key, flow);
         }
         return None;
@@ -145,8 +154,6 @@ pub fn comes_another_way<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr
 /// For [`KernelFamily::claim`]: a global function to the verifier, which looks at it once, however often it is tried.
 #[inline(always)]
 pub fn claim<F: KernelFamily>() -> bool {
-    const NOBODY_ELSE: u64 = 1;
-
     let Some(draft) = draft::<F>() else { return false };
     let Draft { key, question, answer, back, .. } = draft;
     *answer = question.reverse();
@@ -161,7 +168,7 @@ pub fn claim<F: KernelFamily>() -> bool {
         }
         forget::<F>(answer, flow);
     }
-    F::new_flows().insert(answer, back, NOBODY_ELSE).is_ok()
+    F::new_flows().insert(answer, back, BPF_NOEXIST.into()).is_ok()
 }
 
 /// Whether these answers are to this very flow.
@@ -190,10 +197,8 @@ pub fn store_claimed<F: KernelFamily>(
     hook: Hook,
     draft: &mut Draft<F::Addr>,
 ) -> Option<&'static mut Flow<F::Addr>> {
-    const NOBODY_ELSE: u64 = 1;
-
     draft.forth.seen = packet.control;
-    if F::new_flows().insert(&packet.key, &draft.forth, NOBODY_ELSE).is_ok() {
+    if F::new_flows().insert(&packet.key, &draft.forth, BPF_NOEXIST.into()).is_ok() {
         return None;
     }
     let Some((faster, _)) = find::<F>(&packet.key) else {

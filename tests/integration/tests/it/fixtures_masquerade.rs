@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use caracal_abi::{Flow, Nic as NicRecord, Reason, Via};
+use caracal_abi::{Flow, Reason, Via};
 use caracal_datapath::Loader;
 use caracal_harness::{Frame, Life, Problem, Quote};
 use caracal_integration::Stage;
@@ -11,17 +11,7 @@ const PORTS: std::ops::RangeInclusive<u16> = 20_000..=29_999;
 
 /// The stage, on a node that masquerades from these ports.
 fn on_stage(ports: std::ops::RangeInclusive<u16>, body: impl Fn(&Stage<'_>) + Sync) {
-    on_stage_with(|loader| Loader { masquerade: Some(ports.clone()), ..loader }, body);
-}
-
-fn on_stage_with(how: impl Fn(Loader) -> Loader + Sync, body: impl Fn(&Stage<'_>) + Sync) {
-    Stage::each_family_with(how, |stage| {
-        let source = |like: &str| stage.eth0.ip(like.parse().unwrap());
-        let (IpAddr::V4(v4), IpAddr::V6(v6)) = (source("0.0.0.0"), source("::")) else { unreachable!() };
-        let record = NicRecord { source4: v4.into(), source6: v6.into(), ..NicRecord::default() };
-        stage.plane.pinned().set_nics(&[(stage.eth0.ifindex, record)].into()).unwrap();
-        body(stage);
-    });
+    Stage::each_family_with(|loader| Loader { masquerade: Some(ports.clone()), ..loader }, body);
 }
 
 /// The source port a packet has now.
@@ -181,7 +171,7 @@ fn a_routers_word_about_a_masqueraded_packet_reaches_the_pod_that_sent_it() {
 #[test]
 fn flows_of_the_way_out_are_asked_for_again_when_the_route_has_changed() {
     let in_time = |loader| Loader { masquerade: Some(PORTS), tick_shift: None, ..loader };
-    on_stage_with(in_time, |Stage { plane, eth0, a, outside, .. }| {
+    Stage::each_family_with(in_time, |Stage { plane, eth0, a, outside, .. }| {
         let question = || Frame::new(a, outside.ip).udp(25_001, 53, b"?");
         let life = Life::of(question()).on(plane).from_pod(a).redirected().via(Via::Egress);
         life.flow(|flow| assert!(flow.has(Flow::<IpAddr>::ROUTED | Flow::<IpAddr>::MASQUERADED)));

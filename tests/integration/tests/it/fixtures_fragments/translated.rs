@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use caracal_abi::{Nic as NicRecord, Reason};
+use caracal_abi::Reason;
 use caracal_harness::{Frame, Life, Pod, shape};
 use caracal_integration::Stage;
 
@@ -57,13 +57,7 @@ fn masquerading(body: impl Fn(&Stage<'_>) + Sync) {
     Stage::each_family_with(
         // Routes change here, which flows notice with the next tick.
         |loader| caracal_datapath::Loader { masquerade: Some(20_000..=29_999), tick_shift: None, ..loader },
-        |stage| {
-            let source = |like: &str| stage.eth0.ip(like.parse().unwrap());
-            let (IpAddr::V4(v4), IpAddr::V6(v6)) = (source("0.0.0.0"), source("::")) else { unreachable!() };
-            let record = NicRecord { source4: v4.into(), source6: v6.into(), ..NicRecord::default() };
-            stage.plane.pinned().set_nics(&[(stage.eth0.ifindex, record)].into()).unwrap();
-            body(stage);
-        },
+        body,
     );
 }
 
