@@ -93,10 +93,14 @@ impl<'a> Skb<'a> {
         Some(self.read::<headers::Ethernet>(0)?.ether_type.get())
     }
 
-    /// Makes the headers linear. Every pointer into the packet is void afterwards.
+    /// Makes the headers linear, if they are not. Every pointer into the packet is void afterwards.
     #[inline(always)]
     pub fn pull_headers(&self) -> bool {
         let wanted = if self.len() < HEADERS { self.len() } else { HEADERS };
+        let (data, end) = self.linear();
+        if end - data >= wanted as usize {
+            return true;
+        }
         // SAFETY: `raw` is the context of this run.
         unsafe { aya_ebpf::helpers::bpf_skb_pull_data(self.raw, wanted) == 0 }
     }
