@@ -6,13 +6,12 @@
 //! Packets flow meanwhile. What they change between the moment a flow is judged and the moment it is removed is seen in what
 //! the removal returns, and then the flow is put back as it was (`remove`).
 
-use std::{collections::HashMap, hash::Hash, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
-use aya::Pod;
-use caracal_abi::{Flow, FlowKey, Via};
+use caracal_abi::{Address, Flow, FlowKey, Via};
 pub use caracal_logic::tracking::{State, Timeout, Timeouts};
 
-use crate::{Clock, Error, Flows, Place, table::Walk};
+use crate::{Clock, Error, Flows, Place, flows::FlowsWalk};
 
 mod cut;
 mod given;
@@ -58,8 +57,7 @@ fn ticks(duration: Duration, tick: Duration) -> u32 {
 pub struct Sweeper<A> {
     flows: Flows<A>,
     limits: Limits,
-    place: Place,
-    walk: Walk<FlowKey<A>, Flow<A>>,
+    walk: FlowsWalk<A>,
     /// Directions that have seen no packet and have no other, and when that was first noticed: they have no stamp that tells.
     alone: HashMap<FlowKey<A>, u32>,
     /// Those of `alone` that this sweep has met.
@@ -69,19 +67,13 @@ pub struct Sweeper<A> {
     main_entries: usize,
 }
 
-impl<A> Sweeper<A>
-where
-    A: Copy + Eq + Hash,
-    FlowKey<A>: Pod + Default,
-    Flow<A>: Pod + Default,
-{
+impl<A: Address> Sweeper<A> {
     /// With these time-outs in seconds, for flows stamped with ticks of this length ([`Clock::tick`]).
     #[must_use]
     pub fn new(flows: Flows<A>, seconds: Timeouts, tick: Duration) -> Self {
         Self {
             limits: Limits::new(seconds, tick),
-            place: Place::New,
-            walk: Walk::new(0),
+            walk: FlowsWalk::new(),
             alone: HashMap::new(),
             still_alone: HashMap::new(),
             sweep: Sweep::of(&flows),
@@ -98,9 +90,9 @@ where
     ///
     /// After an error the next call goes on behind what could not be judged.
     pub fn slice(&mut self, now: u32, entries: usize) -> Result<Option<Sweep>, Error> {
-        let place = self.place;
+        let place = self.walk.place;
         self.walk.make_room(entries.max(1));
-        let batch: Vec<_> = self.flows.table(place).read(&mut self.walk, self.sweep.of_table(place).total)?.collect();
+        let batch = self.flows.read(&mut self.walk, self.sweep.of_table(place).total)?;
         self.sweep.slices += 1;
         for (_, flow) in &batch {
             self.sweep.count(place, flow);
@@ -117,12 +109,9 @@ where
 
     /// Goes on with the other table. What was found, if that is the first again.
     fn next_table(&mut self) -> Option<Sweep> {
-        self.walk.rewind();
-        if self.place == Place::New {
-            self.place = Place::Main;
+        if !self.walk.next_map() {
             return None;
         }
-        self.place = Place::New;
         // Who was not met again in a whole sweep is not alone any more, or not there.
         self.alone = std::mem::take(&mut self.still_alone);
         self.main_entries = self.sweep.main.total;
@@ -145,7 +134,7 @@ where
         let Some((found, flow)) = self.flows.find(key)? else { return Ok(()) };
         if place == Place::New && found == Place::Main {
             // On its way from one table to the other, or left behind on it: nobody looks at it here any more.
-            self.flows.new.remove(key)?;
+            self.flows.new.take(key)?;
             return Ok(());
         }
         let one = Half { place: found, key: *key, flow };

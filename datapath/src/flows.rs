@@ -1,9 +1,8 @@
 //! The flow table of one family, which is two maps: flows that both sides want, and those that one side alone wants so far.
 
-use aya::Pod;
-use caracal_abi::{Flow, FlowKey};
+use caracal_abi::{Address, Flow, FlowKey, Pair};
 
-use crate::{Error, Revision, Root, Table};
+use crate::{Error, Pairs, Revision, Root, Table, table::Walk};
 
 /// In which of the two a flow is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,17 +33,12 @@ pub struct Flows<A> {
     /// Flows that both sides want.
     pub main: Table<FlowKey<A>, Flow<A>>,
     /// All others.
-    pub new: Table<FlowKey<A>, Flow<A>>,
+    pub new: Pairs<A>,
 }
 
-impl<A> Flows<A>
-where
-    A: Copy,
-    FlowKey<A>: Pod + Default,
-    Flow<A>: Pod + Default,
-{
+impl<A: Address> Flows<A> {
     pub(crate) fn open(root: &Root, main: &str, new: &str) -> Result<Self, Error> {
-        Ok(Self { main: Table::open(&root.map(main))?, new: Table::open(&root.map(new))? })
+        Ok(Self { main: Table::open(&root.map(main))?, new: Pairs::open(&root.map(new))? })
     }
 
     /// Every flow. Those that move over meanwhile may be there twice, and are not missed: the map they leave is read first.
@@ -56,9 +50,17 @@ where
     pub fn placed(&self) -> Result<Vec<(Place, Entry<A>)>, Error> {
         let mut entries = Vec::new();
         for place in [Place::New, Place::Main] {
-            entries.extend(self.table(place).entries()?.into_iter().map(|entry| (place, entry)));
+            entries.extend(self.entries_of(place)?.into_iter().map(|entry| (place, entry)));
         }
         Ok(entries)
+    }
+
+    /// The flows of one map.
+    pub fn entries_of(&self, place: Place) -> Result<Vec<Entry<A>>, Error> {
+        match place {
+            Place::New => self.new.entries(),
+            Place::Main => self.main.entries(),
+        }
     }
 
     /// The flow under `key`.
@@ -68,28 +70,50 @@ where
 
     /// The flow under `key`, and where it is: of two, the one that the programs take.
     pub fn find(&self, key: &FlowKey<A>) -> Result<Option<(Place, Flow<A>)>, Error> {
-        for place in [Place::Main, Place::New] {
-            if let Some(flow) = self.table(place).get(key)? {
-                return Ok(Some((place, flow)));
-            }
+        if let Some(flow) = self.main.get(key)? {
+            return Ok(Some((Place::Main, flow)));
         }
-        Ok(None)
+        Ok(self.new.get(key)?.map(|flow| (Place::New, flow)))
     }
 
-    /// One of the maps.
-    #[must_use]
-    pub fn table(&self, place: Place) -> &Table<FlowKey<A>, Flow<A>> {
+    /// Writes one direction into one of the maps.
+    pub fn set(&mut self, place: Place, key: &FlowKey<A>, flow: &Flow<A>) -> Result<(), Error> {
         match place {
-            Place::New => &self.new,
-            Place::Main => &self.main,
+            Place::New => self.new.set(key, flow),
+            Place::Main => self.main.set(key, flow),
         }
     }
 
-    /// The same, to write.
-    pub fn table_mut(&mut self, place: Place) -> &mut Table<FlowKey<A>, Flow<A>> {
+    /// Writes one direction where it is there; tells whether it was.
+    pub(crate) fn replace(&mut self, place: Place, key: &FlowKey<A>, flow: &Flow<A>) -> Result<bool, Error> {
         match place {
-            Place::New => &mut self.new,
-            Place::Main => &mut self.main,
+            Place::New => self.new.replace(key, flow),
+            Place::Main => self.main.replace(key, flow),
+        }
+    }
+
+    /// Removes one direction, and with it what is in the same entry: returns what that was at that moment.
+    pub(crate) fn take(&mut self, place: Place, key: &FlowKey<A>) -> Result<Vec<Entry<A>>, Error> {
+        match place {
+            Place::New => self.new.take(key),
+            Place::Main => Ok(self.main.take(key)?.map(|flow| (*key, flow)).into_iter().collect()),
+        }
+    }
+
+    /// Writes what was taken, where there is nothing else meanwhile. It may come to nothing: the next packet is judged anew.
+    pub(crate) fn put_back(&mut self, place: Place, taken: &[Entry<A>]) -> Result<(), Error> {
+        match place {
+            _ if taken.is_empty() => Ok(()),
+            Place::New => self.new.add(taken).map(drop),
+            Place::Main => taken.iter().try_for_each(|(key, flow)| self.main.add(key, flow).map(drop)),
+        }
+    }
+
+    /// The next directions of one map.
+    pub(crate) fn read(&self, walk: &mut FlowsWalk<A>, done: usize) -> Result<Vec<Entry<A>>, Error> {
+        match walk.place {
+            Place::New => self.new.read(&mut walk.new, done),
+            Place::Main => Ok(self.main.read(&mut walk.main, done)?.collect()),
         }
     }
 
@@ -98,8 +122,60 @@ where
         Ok(self.new.revise(&judge)? + self.main.revise(&judge)?)
     }
 
-    /// Removes flows, wherever they are. Returns how many were there.
+    /// Removes flows, wherever they are. Returns how many entries that were.
     pub fn remove_all(&mut self, keys: &[FlowKey<A>]) -> Result<usize, Error> {
         Ok(self.new.remove_all(keys)? + self.main.remove_all(keys)?)
+    }
+}
+
+/// A walk over both maps in steps, the one that flows move over from first.
+#[derive(Debug)]
+pub(crate) struct FlowsWalk<A> {
+    /// Which it is in.
+    pub(crate) place: Place,
+    new: Walk<FlowKey<A>, Pair<A>>,
+    main: Walk<FlowKey<A>, Flow<A>>,
+}
+
+impl<A: Copy> FlowsWalk<A>
+where
+    FlowKey<A>: Copy + Default,
+    Flow<A>: Copy + Default,
+    Pair<A>: Copy + Default,
+{
+    /// From the beginning.
+    pub(crate) fn new() -> Self {
+        Self { place: Place::New, new: Walk::new(0), main: Walk::new(0) }
+    }
+
+    /// Room for so many entries in one step.
+    pub(crate) fn make_room(&mut self, room: usize) {
+        match self.place {
+            Place::New => self.new.make_room(room),
+            Place::Main => self.main.make_room(room),
+        }
+    }
+
+    /// Whether the whole map has been seen.
+    pub(crate) fn is_finished(&self) -> bool {
+        match self.place {
+            Place::New => self.new.is_finished(),
+            Place::Main => self.main.is_finished(),
+        }
+    }
+
+    /// Goes on with the other map, from its beginning; tells whether that is the first again.
+    pub(crate) fn next_map(&mut self) -> bool {
+        match self.place {
+            Place::New => {
+                self.place = Place::Main;
+                self.main.rewind();
+            }
+            Place::Main => {
+                self.place = Place::New;
+                self.new.rewind();
+            }
+        }
+        self.place == Place::New
     }
 }

@@ -18,6 +18,7 @@ pub mod events;
 mod features;
 mod flows;
 mod load;
+mod pairs;
 mod pinned;
 mod root;
 #[expect(unsafe_code, reason = "calls of bpf(2) that aya has no wrapper for")]
@@ -33,6 +34,7 @@ pub use error::Error;
 pub use features::{Feature, Features, Importance};
 pub use flows::{Entry, Flows, Place};
 pub use load::{Loaded, Loader, Mismatch, ReversePath};
+pub use pairs::Pairs;
 pub use pinned::{Mapping, Pinned};
 pub use root::Root;
 pub use table::{Revision, Table};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, net::IpAddr};
 
 use aya::Pod;
-use caracal_abi::{Endpoint, Flow, FlowKey, Ip4, Ip6, Translation, map, program};
+use caracal_abi::{Address, Endpoint, Flow, Ip4, Ip6, Translation, map, program};
 use caracal_netlink::{Socket, link_by_index};
 
 use crate::{
@@ -149,18 +149,13 @@ impl Pinned {
         Table::open(&self.root.map(name))
     }
 
-    fn remove<A>(
+    fn remove<A: Address + Pod>(
         &self,
         endpoints: &str,
         flows: impl Fn(&Self) -> Result<Flows<A>, Error>,
         addr: A,
         ifindex: u32,
-    ) -> Result<(), Error>
-    where
-        A: Pod + Default + PartialEq,
-        FlowKey<A>: Pod + Default,
-        Flow<A>: Pod + Default,
-    {
+    ) -> Result<(), Error> {
         let mut endpoints = self.table::<A, Endpoint>(endpoints)?;
         match endpoints.get(&addr)? {
             // The address has a new owner, or nobody: its flows are not ours to cut.

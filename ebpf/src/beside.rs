@@ -14,7 +14,11 @@ use caracal_logic::{
     control::{ACK, RST, SYN, opens},
 };
 
-use crate::{family::KernelFamily, maps::HOST_NAT};
+use crate::{
+    family::KernelFamily,
+    maps::{Draft, HOST_NAT},
+    table,
+};
 
 /// Whether this packet opens a connection, so that what was decided about its tuple may be about another one, of the other
 /// kind. The server may repeat its answer until the client has gone on.
@@ -33,14 +37,13 @@ pub fn is_reply<F: KernelFamily>(packet: &Packet<F::Addr>, receiver: &Endpoint) 
     if !packet.kind.has_flow() || packet.kind == Kind::Tcp && packet.control & (SYN | ACK) != SYN | ACK {
         return false;
     }
-    // SAFETY: read at once; a torn read needs the entry to be reused at that very moment.
-    let question = unsafe { F::new_flows().get(&packet.key.reverse()) };
-    question.is_some_and(|flow| flow.in_ifindex == receiver.ifindex && flow.flags & Flow::<F::Addr>::AWAITS_REPLY != 0)
+    table::new::<F>(&packet.key.reverse())
+        .is_some_and(|flow| flow.in_ifindex == receiver.ifindex && flow.flags & Flow::<F::Addr>::AWAITS_REPLY != 0)
 }
 
 /// Stores that this flow goes by the host, and whether a reply may change that. For TCP only one that was seen to begin.
 #[inline(always)]
-pub fn remember<F: KernelFamily>(packet: &Packet<F::Addr>, flow: &mut Flow<F::Addr>) {
+pub fn remember<F: KernelFamily>(packet: &Packet<F::Addr>, draft: &mut Draft<F::Addr>) {
     let is_tcp = packet.kind == Kind::Tcp;
     if !packet.kind.has_flow() || is_tcp && packet.control & RST != 0 {
         return;
@@ -51,8 +54,7 @@ pub fn remember<F: KernelFamily>(packet: &Packet<F::Addr>, flow: &mut Flow<F::Ad
         let _ = F::flows().remove(&packet.key);
         let _ = F::flows().remove(&packet.key.reverse());
     }
-    flow.via = Via::Host as u8;
-    flow.flags = if begins { Flow::<F::Addr>::AWAITS_REPLY } else { 0 };
-    // Where there is no room, the next packet is judged like this one.
-    let _ = F::new_flows().insert(&packet.key, flow, 0);
+    draft.forth.via = Via::Host as u8;
+    draft.forth.flags = if begins { Flow::<F::Addr>::AWAITS_REPLY } else { 0 };
+    table::store_one::<F>(&packet.key, draft);
 }

@@ -112,7 +112,6 @@ fn to_pod<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, pod: &Endpoi
     }
     begin(&mut draft.back, pod.ifindex, 0);
     out_of(&mut draft.back, skb.ifindex());
-    draft.answer = key.reverse();
     table::store::<F>(skb, packet, Hook::FromNet, draft);
     count(skb, Hook::FromNet, Reason::NewFlow);
     send::<F>(skb, packet, &draft.forth)

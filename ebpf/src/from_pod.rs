@@ -100,7 +100,7 @@ fn to_pod<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, source: &End
     let Some(draft) = draft::<F>() else { return finish(skb, Reason::ToHost) };
     from_one_to_another(source, destination, skb.len(), &mut draft.forth);
     if HOST_NAT.load() != 0 && !beside::is_reply::<F>(packet, destination) {
-        beside::remember::<F>(packet, &mut draft.forth);
+        beside::remember::<F>(packet, draft);
         return finish(skb, Reason::ViaHost);
     }
     if packet.kind.has_flow() {
@@ -108,7 +108,6 @@ fn to_pod<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, source: &End
         if HOST_NAT.load() != 0 && packet.kind == Kind::Tcp {
             draft.back.flags = Flow::<F::Addr>::AWAITS_REPLY;
         }
-        draft.answer = packet.key.reverse();
         table::store::<F>(skb, packet, Hook::FromPod, draft);
     }
     if draft.forth.via == Via::Host as u8 {

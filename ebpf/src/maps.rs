@@ -6,8 +6,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use caracal_abi::{
-    COUNTER_SLOTS, Counter, Endpoint, FirstFragment, Flow, FlowKey, FragmentKey, Held, HeldKey, Ip4, Ip6, Nic, Peer,
-    Service, ServiceKey, SocketKey, SocketPeer, Tail,
+    COUNTER_SLOTS, Counter, Endpoint, FirstFragment, Flow, FlowKey, FragmentKey, Held, HeldKey, Ip4, Ip6, Nic, Pair,
+    Peer, Service, ServiceKey, SocketKey, SocketPeer, Tail,
 };
 use caracal_logic::Packet;
 
@@ -20,8 +20,8 @@ pub static TAILS: ProgramArray<{ Tail::ALL.len() }> = ProgramArray::new();
 /// Size of a flow table unless user space asks for another.
 pub const FLOW_ENTRIES: usize = 65536;
 
-/// The same of the table for flows that one side alone wants so far.
-pub const NEW_FLOW_ENTRIES: usize = 16384;
+/// The same of the table for flows that one side alone wants so far, which has two directions in an entry.
+pub const NEW_FLOW_ENTRIES: usize = 8192;
 
 #[btf_map]
 pub static COUNTERS: PerCpuArray<Counter, { COUNTER_SLOTS as usize }> = PerCpuArray::new();
@@ -48,7 +48,7 @@ pub static FLOWS_NEW6: NewFlows<Ip6> = NewFlows::new();
 pub type Flows<A> = HashMap<FlowKey<A>, Flow<A>, FLOW_ENTRIES>;
 
 /// All others. The one that was silent longest makes room for the next.
-pub type NewFlows<A> = LruHashMap<FlowKey<A>, Flow<A>, NEW_FLOW_ENTRIES>;
+pub type NewFlows<A> = LruHashMap<FlowKey<A>, Pair<A>, NEW_FLOW_ENTRIES>;
 
 /// Room for every mapping of a node's pods, and for the services to come.
 pub const SERVICE_ENTRIES: usize = 65536;
@@ -121,6 +121,10 @@ pub struct Draft<A> {
     pub forth: Flow<A>,
     /// What becomes of the answers.
     pub back: Flow<A>,
+    /// Both, as they are stored.
+    pub pair: Pair<A>,
+    /// Which of a pair was looked for.
+    pub side: u32,
     /// What the host's routes are asked and answer.
     pub route: Route,
 }

@@ -58,7 +58,6 @@ pub fn decide<F: KernelFamily>(ctx: &TcContext) -> i32 {
             return forward::send::<F>(skb, packet, faster);
         }
     } else {
-        draft.answer = key.reverse();
         table::store::<F>(skb, packet, Hook::FromPod, draft);
         count(skb, Hook::FromPod, Reason::NewFlow);
     }

@@ -4,7 +4,7 @@
 //! both sides want it ([`tracking::confirms`]). Most packets are of flows that have: they look once, and never come here.
 
 use aya_ebpf::bindings::{BPF_NOEXIST, TC_ACT_UNSPEC};
-use caracal_abi::{Flow, FlowKey, Hook, Reason, Translation, Via};
+use caracal_abi::{Flow, FlowKey, Hook, Pair, Reason, Translation, Via};
 use caracal_logic::{
     Packet,
     control::opens,
@@ -38,9 +38,46 @@ fn find<F: KernelFamily>(key: &FlowKey<F::Addr>) -> Option<(&'static mut Flow<F:
         // SAFETY: as above.
         return Some((unsafe { &mut *flow }, Place::Main));
     }
-    let flow = F::new_flows().get_ptr_mut(key)?;
+    new::<F>(key).map(|flow| (flow, Place::New))
+}
+
+/// A flow in the table of those that one side alone wants so far.
+#[inline(always)]
+pub fn new<F: KernelFamily>(key: &FlowKey<F::Addr>) -> Option<&'static mut Flow<F::Addr>> {
+    let (key, side) = key.pair();
+    let side = followed_once::<F>(side)?;
+    let pair = F::new_flows().get_ptr_mut(&key)?;
     // SAFETY: as above.
-    Some((unsafe { &mut *flow }, Place::New))
+    let flow = unsafe { &mut (*pair).flows[side] };
+    (flow.in_ifindex != 0).then_some(flow)
+}
+
+/// The same number, written down and read again: otherwise the verifier follows all that comes after for each of the two.
+#[inline(always)]
+fn followed_once<F: KernelFamily>(side: usize) -> Option<usize> {
+    let draft = F::draft()?;
+    // SAFETY: this CPU's own.
+    let written = unsafe { &raw mut (*draft).side };
+    // SAFETY: the same.
+    unsafe { written.write_volatile(side as u32) };
+    // SAFETY: the same.
+    Some(unsafe { written.read_volatile() } as usize & 1)
+}
+
+/// Takes the place of a tuple whose reverse is another flow's or nobody's. The kernel lets one of two CPUs have it.
+#[inline(always)]
+fn take_place<F: KernelFamily>(key: &FlowKey<F::Addr>, flow: &Flow<F::Addr>, pair: &mut Pair<F::Addr>) -> Option<()> {
+    let (key, side) = key.pair();
+    let side = followed_once::<F>(side)?;
+    pair.flows[side] = *flow;
+    pair.flows[side ^ 1].in_ifindex = 0;
+    F::new_flows().insert(&key, pair, BPF_NOEXIST.into()).ok()
+}
+
+/// Both directions where they are in one entry.
+#[inline(always)]
+fn remove_new<F: KernelFamily>(key: &FlowKey<F::Addr>) {
+    let _ = F::new_flows().remove(&key.pair().0);
 }
 
 /// A flow in either table, for what is only related to it.
@@ -107,22 +144,44 @@ fn promote<F: KernelFamily>(
         let _ = F::flows().remove(key);
         return None;
     }
+    let is_pair = !flow.has(Flow::<F::Addr>::TRANSLATED);
     // Not before: at no moment are they nowhere.
-    let _ = F::new_flows().remove(key);
-    let _ = F::new_flows().remove(answer);
+    remove_new::<F>(key);
+    if !is_pair {
+        remove_new::<F>(answer);
+    }
     // SAFETY: as in `find`.
     F::flows().get_ptr_mut(key).map(|flow| unsafe { &mut *flow })
 }
 
-/// Stores both directions of a flow. The way back first: who gets an answer has a way for it. The last writer wins: two CPUs
-/// with two first packets write the same.
+/// Stores both directions of a flow that is not translated. The last writer wins: two CPUs with two first packets write the
+/// same.
 #[inline(always)]
 pub fn store<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Hook, draft: &mut Draft<F::Addr>) {
     draft.forth.seen = packet.control;
-    let Draft { answer, forth, back, .. } = draft;
-    let stored = F::new_flows().insert(answer, back, 0).and(F::new_flows().insert(&packet.key, forth, 0));
-    if stored.is_err() {
+    let (key, side) = packet.key.pair();
+    let Some(side) = followed_once::<F>(side) else { return };
+    let Draft { forth, back, pair, .. } = draft;
+    pair.flows[side] = *forth;
+    pair.flows[side ^ 1] = *back;
+    if F::new_flows().insert(&key, pair, 0).is_err() {
         count(skb, hook, Reason::FlowTableFull);
+    }
+}
+
+/// Stores the drafted direction alone: what there is of the other is none of its business. Where there is no room, the next packet
+/// is judged like this one.
+#[inline(always)]
+pub fn store_one<F: KernelFamily>(key: &FlowKey<F::Addr>, draft: &mut Draft<F::Addr>) {
+    let Draft { forth, pair, .. } = draft;
+    if take_place::<F>(key, forth, pair).is_some() {
+        return;
+    }
+    let (key, side) = key.pair();
+    let Some(side) = followed_once::<F>(side) else { return };
+    if let Some(pair) = F::new_flows().get_ptr_mut(&key) {
+        // SAFETY: as in `find`.
+        unsafe { (*pair).flows[side] = *forth };
     }
 }
 
@@ -132,7 +191,7 @@ pub fn forget<F: KernelFamily>(key: &FlowKey<F::Addr>, flow: &Flow<F::Addr>) {
     let answer = flow.answer(key);
     for key in [key, &answer] {
         if F::flows().remove(key).is_err() {
-            let _ = F::new_flows().remove(key);
+            remove_new::<F>(key);
         }
     }
 }
@@ -155,7 +214,7 @@ pub fn comes_another_way<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr
 #[inline(always)]
 pub fn claim<F: KernelFamily>() -> bool {
     let Some(draft) = draft::<F>() else { return false };
-    let Draft { key, question, answer, back, .. } = draft;
+    let Draft { key, question, answer, back, pair, .. } = draft;
     *answer = question.reverse();
     back.translation = Translation::new(answer, &key.reverse());
     if let Some((flow, place)) = find::<F>(answer) {
@@ -168,7 +227,7 @@ pub fn claim<F: KernelFamily>() -> bool {
         }
         forget::<F>(answer, flow);
     }
-    F::new_flows().insert(answer, back, BPF_NOEXIST.into()).is_ok()
+    take_place::<F>(answer, back, pair).is_some()
 }
 
 /// Whether these answers are to this very flow.
@@ -198,7 +257,7 @@ pub fn store_claimed<F: KernelFamily>(
     draft: &mut Draft<F::Addr>,
 ) -> Option<&'static mut Flow<F::Addr>> {
     draft.forth.seen = packet.control;
-    if F::new_flows().insert(&packet.key, &draft.forth, BPF_NOEXIST.into()).is_ok() {
+    if take_place::<F>(&packet.key, &draft.forth, &mut draft.pair).is_some() {
         return None;
     }
     let Some((faster, _)) = find::<F>(&packet.key) else {
@@ -206,7 +265,7 @@ pub fn store_claimed<F: KernelFamily>(
         return None;
     };
     if faster.answer(&packet.key) != draft.answer {
-        let _ = F::new_flows().remove(&draft.answer);
+        remove_new::<F>(&draft.answer);
     }
     Some(faster)
 }

@@ -1,7 +1,6 @@
 //! Flows that end because somebody says so.
 
-use aya::Pod;
-use caracal_abi::{Flow, FlowKey, Via};
+use caracal_abi::{Address, Flow, FlowKey, Via};
 
 use super::remove::Half;
 use crate::{Error, Flows, Place};
@@ -17,19 +16,14 @@ pub struct Cut {
     pub reset: usize,
 }
 
-impl<A> Flows<A>
-where
-    A: Copy + PartialEq,
-    FlowKey<A>: Pod + Default,
-    Flow<A>: Pod + Default,
-{
+impl<A: Address> Flows<A> {
     /// Removes every flow of which a direction is `wanted`, both directions of it. Returns how many directions that were.
     ///
     /// Packets go on meanwhile: what made the flow be decided as it was must be gone before.
     pub fn cut(&mut self, wanted: impl Fn(&FlowKey<A>, &Flow<A>) -> bool) -> Result<usize, Error> {
         let mut removed = 0;
         self.for_each_half(wanted, |flows, half| {
-            removed += usize::from(flows.table_mut(half.place).remove(&half.key)?);
+            removed += flows.take(half.place, &half.key)?.len();
             Ok(())
         })?;
         Ok(removed)
@@ -39,14 +33,13 @@ where
     pub fn reset(&mut self, wanted: impl Fn(&FlowKey<A>, &Flow<A>) -> bool) -> Result<Cut, Error> {
         let mut cut = Cut::default();
         self.for_each_half(wanted, |flows, half| {
-            let table = flows.table_mut(half.place);
             if half.key.protocol == TCP {
                 // Routes are not to be asked again, nor is an answer to change anything. A count may be lost.
                 let flags = half.flow.flags & !(Flow::<A>::ROUTED | Flow::<A>::AWAITS_REPLY);
                 let flow = Flow { via: Via::Reset as u8, flags, ..half.flow };
-                cut.reset += usize::from(table.replace(&half.key, &flow)?);
+                cut.reset += usize::from(flows.replace(half.place, &half.key, &flow)?);
             } else {
-                cut.removed += usize::from(table.remove(&half.key)?);
+                cut.removed += flows.take(half.place, &half.key)?.len();
             }
             Ok(())
         })?;
@@ -60,7 +53,7 @@ where
         mut act: impl FnMut(&mut Self, &Half<A>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         for place in [Place::New, Place::Main] {
-            let entries = self.table(place).entries()?.into_iter();
+            let entries = self.entries_of(place)?.into_iter();
             for (key, flow) in entries.filter(|(key, flow)| wanted(key, flow)) {
                 let half = Half { place, key, flow };
                 let other = Half::answering(self, &half)?;

@@ -1,9 +1,8 @@
 //! Removing both directions of a flow, unless a packet comes in between.
 
-use aya::Pod;
-use caracal_abi::{Flow, FlowKey};
+use caracal_abi::{Address, Flow, FlowKey};
 
-use crate::{Error, Flows, Place};
+use crate::{Entry, Error, Flows, Place};
 
 /// One direction of a flow, as it was read.
 pub(super) struct Half<A> {
@@ -23,12 +22,7 @@ pub(super) enum Removal {
     Gone,
 }
 
-impl<A> Half<A>
-where
-    A: Copy + PartialEq,
-    FlowKey<A>: Pod + Default,
-    Flow<A>: Pod + Default,
-{
+impl<A: Address> Half<A> {
     /// The other direction of a flow. What is under its key may be another flow's, whose sender got the same tuple since.
     pub(super) fn answering(flows: &Flows<A>, one: &Self) -> Result<Option<Self>, Error> {
         let key = one.flow.answer(&one.key);
@@ -56,43 +50,46 @@ where
 /// back unless it was decided anew meanwhile. Two moments remain. A program that has found the entry before it is removed and
 /// writes to it afterwards is not seen: its packet goes the right way, and the next one is decided as the first of a flow.
 /// And while one direction is out, which takes a system call, its packets are decided so, too.
-pub(super) fn remove<A>(flows: &mut Flows<A>, one: Half<A>, other: Option<Half<A>>) -> Result<Removal, Error>
-where
-    A: Copy + PartialEq,
-    FlowKey<A>: Pod + Default,
-    Flow<A>: Pod + Default,
-{
+pub(super) fn remove<A: Address>(flows: &mut Flows<A>, one: Half<A>, other: Option<Half<A>>) -> Result<Removal, Error> {
     let mut halves: Vec<Half<A>> = [Some(one), other].into_iter().flatten().collect();
     halves.sort_by_key(|half| std::cmp::Reverse(half.asks()));
-    let mut taken: Vec<Half<A>> = Vec::new();
-    for Half { place, key, flow: judged } in halves {
-        match flows.table_mut(place).take(&key)? {
-            Some(flow) => {
-                let is_changed = flow != judged;
-                taken.push(Half { place, key, flow });
-                if is_changed {
-                    return put_back(flows, &taken);
-                }
+    let mut taken: Vec<(Place, Vec<Entry<A>>)> = Vec::new();
+    for half in &halves {
+        if taken.iter().flat_map(|(_, entries)| entries).any(|(key, _)| *key == half.key) {
+            // It came with the other.
+            continue;
+        }
+        let entries = flows.take(half.place, &half.key)?;
+        if entries.is_empty() {
+            if taken.is_empty() {
+                return Ok(Removal::Gone);
             }
-            None if taken.is_empty() => return Ok(Removal::Gone),
             // Removed by others, which is what we want; or moved over, and then both directions were written again.
-            None => {}
+            continue;
+        }
+        let judged = |key: &FlowKey<A>| halves.iter().find(|half| half.key == *key);
+        let (entries, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| judged(key).is_some());
+        // The reverse of a translated flow's tuple is another flow's.
+        flows.put_back(half.place, &others)?;
+        let is_changed = entries.iter().any(|(key, flow)| judged(key).is_some_and(|half| half.flow != *flow));
+        taken.push((half.place, entries));
+        if is_changed {
+            return put_back(flows, &taken);
         }
     }
     Ok(Removal::Done)
 }
 
-fn put_back<A>(flows: &mut Flows<A>, taken: &[Half<A>]) -> Result<Removal, Error>
-where
-    A: Copy,
-    FlowKey<A>: Pod + Default,
-    Flow<A>: Pod + Default,
-{
-    for Half { place, key, flow } in taken.iter().rev() {
-        // What was decided meanwhile counts, wherever that is.
-        if flows.find(key)?.is_none() {
-            flows.table_mut(*place).add(key, flow)?;
+fn put_back<A: Address>(flows: &mut Flows<A>, taken: &[(Place, Vec<Entry<A>>)]) -> Result<Removal, Error> {
+    for (place, entries) in taken.iter().rev() {
+        let mut missing = Vec::new();
+        for (key, flow) in entries {
+            // What was decided meanwhile counts, wherever that is.
+            if flows.find(key)?.is_none() {
+                missing.push((*key, *flow));
+            }
         }
+        flows.put_back(*place, &missing)?;
     }
     Ok(Removal::PutBack)
 }

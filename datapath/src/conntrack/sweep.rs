@@ -1,7 +1,6 @@
 //! What a sweep has found and done.
 
-use aya::Pod;
-use caracal_abi::{Flow, FlowKey};
+use caracal_abi::{Address, Flow};
 use caracal_logic::control::{FIN, RST};
 
 use crate::{Flows, Place};
@@ -45,12 +44,7 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    pub(super) fn of<A>(flows: &Flows<A>) -> Self
-    where
-        A: Copy,
-        FlowKey<A>: Pod + Default,
-        Flow<A>: Pod + Default,
-    {
+    pub(super) fn of<A: Address>(flows: &Flows<A>) -> Self {
         Self { main_capacity: flows.main.capacity(), new_capacity: flows.new.capacity(), ..Self::default() }
     }
 

@@ -175,7 +175,7 @@ const fn split(word: Be64) -> (u32, u32) {
 pub struct Mac(pub [u8; 6]);
 
 /// An IP address of one family: what the two families' map keys and headers differ in.
-pub trait Address: Copy + core::fmt::Debug + Default + PartialEq + Eq + 'static {
+pub trait Address: Copy + core::fmt::Debug + Default + PartialEq + Eq + core::hash::Hash + 'static {
     /// `0.0.0.0` or `::`.
     fn is_unspecified(&self) -> bool;
     /// `169.254.0.0/16` or `fe80::/10`.
@@ -186,6 +186,8 @@ pub trait Address: Copy + core::fmt::Debug + Default + PartialEq + Eq + 'static 
     fn is_loopback(&self) -> bool;
     /// Ones' complement sum of the address as it lies in memory.
     fn sum(&self) -> u32;
+    /// Whether it comes before another, in an order that means nothing but is always the same.
+    fn is_before(&self, other: &Self) -> bool;
 }
 
 impl Address for Ip4 {
@@ -212,6 +214,11 @@ impl Address for Ip4 {
     #[inline(always)]
     fn sum(&self) -> u32 {
         self.0.0
+    }
+
+    #[inline(always)]
+    fn is_before(&self, other: &Self) -> bool {
+        self.memory() < other.memory()
     }
 }
 
@@ -243,6 +250,12 @@ impl Address for Ip6 {
     fn sum(&self) -> u32 {
         let [high, low] = self.0.map(|word| sum(word.0 as u32, (word.0 >> 32) as u32));
         sum(high, low)
+    }
+
+    #[inline(always)]
+    fn is_before(&self, other: &Self) -> bool {
+        // Most addresses on a node begin alike.
+        if self.0[1] == other.0[1] { self.0[0].0 < other.0[0].0 } else { self.0[1].0 < other.0[1].0 }
     }
 }
 

@@ -1,9 +1,9 @@
 //! A flow: what was decided about its first packet, to be repeated for the others.
 
-use crate::{Be16, Mac, Translation};
+use crate::{Address, Be16, Mac, Translation};
 
-/// Key of `FLOWS` and `FLOWS_NEW`: the exact 5-tuple as the hook sees it. ICMP echo has its identifier as the port of the one who asks,
-/// protocols without ports have zero.
+/// Key of `FLOWS`: the exact 5-tuple as the hook sees it. ICMP echo has its identifier as the port of the one who asks,
+/// protocols without ports have zero. `FLOWS_NEW` has one key for both directions: [`FlowKey::pair`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct FlowKey<A> {
@@ -37,6 +37,17 @@ impl<A: Copy> FlowKey<A> {
     }
 }
 
+impl<A: Address> FlowKey<A> {
+    /// Of this tuple and its reverse the one under which [`Pair`] has both, and which of the two this is.
+    #[must_use]
+    #[inline(always)]
+    pub fn pair(&self) -> (Self, usize) {
+        let (src, dst) = (&self.src, &self.dst);
+        let is_first = if src == dst { self.sport.memory() <= self.dport.memory() } else { src.is_before(dst) };
+        if is_first { (*self, 0) } else { (self.reverse(), 1) }
+    }
+}
+
 /// How the packets of a flow leave.
 #[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +67,18 @@ pub enum Via {
     Reset = 6,
 }
 
-/// Value of `FLOWS` and `FLOWS_NEW`: an instruction, for one direction of a flow.
+/// Value of `FLOWS_NEW`: what is done to packets of a tuple and of its reverse.
+///
+/// Mostly these are the two directions of one flow: a first packet costs one entry instead of two, and neither direction is ever
+/// thrown out without the other. Those of a translated flow have two entries, of which each has one place empty.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pair<A> {
+    /// By what [`FlowKey::pair`] says. One that comes from no interface is none.
+    pub flows: [Flow<A>; 2],
+}
+
+/// Value of `FLOWS`, and half of `FLOWS_NEW`'s: an instruction, for one direction of a flow.
 ///
 /// What every packet needs comes first and, with the key before it, fits two cache lines of the kernel's hash for IPv4.
 /// Counters and stamps are written by whichever CPU handles the packet, without atomics: a rare lost count is worth less

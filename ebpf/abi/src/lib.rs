@@ -27,7 +27,7 @@ pub use addr::{Address, Be16, Be32, Be64, Ip4, Ip6, Mac};
 pub use counter::{COUNTER_SLOTS, Counter, Disposition, Hook, Reason, counter_slot};
 pub use endpoint::Endpoint;
 pub use event::{Event, EventState};
-pub use flow::{Flow, FlowKey, Via};
+pub use flow::{Flow, FlowKey, Pair, Via};
 pub use fragment::{FirstFragment, FragmentKey, Held, HeldKey};
 pub use nic::Nic;
 pub use peer::Peer;
@@ -35,7 +35,7 @@ pub use service::{Service, ServiceKey, SocketKey, SocketPeer};
 pub use translation::{Translation, both, change, change_of_word, fold};
 
 /// Version of the whole set of map layouts; part of the pin path, so two versions never meet in one map.
-pub const LAYOUT_VERSION: u32 = 3;
+pub const LAYOUT_VERSION: u32 = 4;
 
 /// Symbol names of the maps, as the object file, the pin directory and the typed handles all use them.
 ///

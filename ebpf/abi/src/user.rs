@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    Be16, Be32, Be64, Counter, Endpoint, FirstFragment, Flow, FlowKey, FragmentKey, Held, HeldKey, Ip4, Ip6, Mac, Nic,
-    Peer, Service, ServiceKey, SocketKey, SocketPeer, Translation,
+    Address, Be16, Be32, Be64, Counter, Endpoint, FirstFragment, Flow, FlowKey, FragmentKey, Held, HeldKey, Ip4, Ip6,
+    Mac, Nic, Pair, Peer, Service, ServiceKey, SocketKey, SocketPeer, Translation,
 };
 
 mod event;
@@ -23,9 +23,15 @@ macro_rules! pod {
 pod!(Be16, Be32, Be64, Ip4, Ip6, Mac, Counter, Endpoint, Nic, Peer);
 pod!(crate::Event, crate::EventState);
 pod!(FirstFragment, FragmentKey<Ip4>, FragmentKey<Ip6>, Held, HeldKey);
-pod!(Flow<Ip4>, Flow<Ip6>, FlowKey<Ip4>, FlowKey<Ip6>);
 pod!(Service<Ip4>, Service<Ip6>, ServiceKey<Ip4>, ServiceKey<Ip6>);
 pod!(SocketKey<Ip4>, SocketKey<Ip6>, SocketPeer<Ip4>, SocketPeer<Ip6>);
+
+// SAFETY: as above for both kinds of addresses, and there are no others: sizes are asserted where the types are.
+unsafe impl<A: Address> aya::Pod for FlowKey<A> {}
+// SAFETY: the same.
+unsafe impl<A: Address> aya::Pod for Flow<A> {}
+// SAFETY: the same.
+unsafe impl<A: Address> aya::Pod for Pair<A> {}
 
 impl<A: Copy> Flow<A> {
     /// The same flow with its addresses seen as another type, for code that shows both families.

@@ -4,8 +4,8 @@ use std::ops::RangeInclusive;
 
 /// Directions of flows that both sides want.
 const MAIN: RangeInclusive<u32> = 65_536..=1_048_576;
-/// All others.
-const NEW: RangeInclusive<u32> = 16_384..=262_144;
+/// All others, two directions in an entry.
+const NEW: RangeInclusive<u32> = 8_192..=131_072;
 /// A direction for this much memory: a table takes a few thousandths of it.
 const MEMORY_OF_ONE: u64 = 64 << 10;
 
@@ -19,7 +19,7 @@ pub(super) fn main_entries(memory: u64) -> u32 {
 
 /// Entries of the table of all other flows, beside one with `main` entries.
 pub(super) fn new_entries(main: u32) -> u32 {
-    (main / 4).clamp(*NEW.start(), *NEW.end())
+    (main / 8).clamp(*NEW.start(), *NEW.end())
 }
 
 /// Bytes of memory, by what `/proc/meminfo` says.
@@ -46,8 +46,8 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_new_flows_is_a_quarter() {
-        for (main, expected) in [(1024, 16_384), (65_536, 16_384), (262_144, 65_536), (4_000_000, 262_144)] {
+    fn the_table_of_new_flows_has_room_for_a_quarter() {
+        for (main, expected) in [(1024, 8_192), (65_536, 8_192), (262_144, 32_768), (4_000_000, 131_072)] {
             assert_eq!(new_entries(main), expected, "{main}");
         }
     }

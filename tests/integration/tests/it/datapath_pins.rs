@@ -104,15 +104,18 @@ fn an_endpoint_is_removed_only_by_its_interface_and_takes_its_flows_along() {
         let entries: Vec<_> =
             keys.iter().flat_map(|k| [(*k, Flow::default()), (k.reverse(), Flow::default())]).collect();
         flows.main.set_all(&entries).unwrap();
-        flows.new.set(&kept, &Flow::default()).unwrap();
+        let flow = Flow { in_ifindex: 9, ..Flow::default() };
+        flows.new.set(&kept, &flow).unwrap();
+        flows.new.set(&key(addr, third, 1), &flow).unwrap();
+        flows.new.set(&key(third, addr, 1), &flow).unwrap();
 
         pinned.remove_endpoint(addr.into(), 8).unwrap();
         assert_eq!(pinned.endpoints().unwrap().len(), 1, "interface 8 does not own it");
-        assert_eq!(flows.entries().unwrap().len(), 6001);
+        assert_eq!(flows.entries().unwrap().len(), 6003);
 
         pinned.remove_endpoint(addr.into(), 7).unwrap();
         assert!(pinned.endpoints().unwrap().is_empty());
-        assert_eq!(flows.entries().unwrap(), [(kept, Flow::default())]);
+        assert_eq!(flows.entries().unwrap(), [(kept, flow)]);
         pinned.remove_endpoint(addr.into(), 7).unwrap();
     });
 }

@@ -3,9 +3,9 @@
 //!
 //! Time passes only in the model: after each packet its stamp is made the model's.
 
-use std::{collections::BTreeMap, hash::Hash, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr};
 
-use caracal_abi::{Be16, Flow, FlowKey};
+use caracal_abi::{Address, Be16, Flow, FlowKey};
 use caracal_datapath::{
     Error, Features, Flows, Loader, Pinned, Place,
     conntrack::{Sweeper, Timeout, Timeouts},
@@ -34,12 +34,7 @@ struct World<'a, A> {
     timeouts: Timeouts,
 }
 
-impl<A> World<'_, A>
-where
-    A: Copy + Eq + Hash + Into<IpAddr>,
-    FlowKey<A>: aya::Pod + Default,
-    Flow<A>: aya::Pod + Default,
-{
+impl<A: Address + Into<IpAddr>> World<'_, A> {
     fn play(&mut self, events: &[Event]) {
         let mut model = Model::new(BEGINNING);
         for (number, event) in events.iter().enumerate() {
@@ -67,9 +62,9 @@ where
         assert_eq!(outcome.action, Action::Redirect, "{packet:?}: {:?}", self.plane.counted());
         let of_packet = (packet.protocol, packet.id, packet.side);
         for place in [Place::Main, Place::New] {
-            for (key, flow) in self.flows.table(place).entries().unwrap() {
+            for (key, flow) in self.flows.entries_of(place).unwrap() {
                 if self.direction(&key) == of_packet {
-                    self.flows.table_mut(place).set(&key, &Flow { last_seen: now, ..flow }).unwrap();
+                    self.flows.set(place, &key, &Flow { last_seen: now, ..flow }).unwrap();
                 }
             }
         }
@@ -155,12 +150,10 @@ fn chunk(word: Word) -> u8 {
     }
 }
 
-fn compare<A>(addresses: [&str; 2], open: impl Fn(&Pinned) -> Result<Flows<A>, Error> + Send + Sync)
-where
-    A: Copy + Eq + Hash + Into<IpAddr>,
-    FlowKey<A>: aya::Pod + Default,
-    Flow<A>: aya::Pod + Default,
-{
+fn compare<A: Address + Into<IpAddr>>(
+    addresses: [&str; 2],
+    open: impl Fn(&Pinned) -> Result<Flows<A>, Error> + Send + Sync,
+) {
     const SEQUENCES: u32 = 1500;
 
     isolated(|root| {

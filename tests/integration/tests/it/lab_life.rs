@@ -73,7 +73,7 @@ fn deleting_pods_leaves_nothing() {
 /// Everything a pod could leave on its node.
 fn traces(node: &Node) -> String {
     // The order in which the store hands out addresses outlives the pods on purpose.
-    let script = "ls /sys/fs/bpf/caracal/v3/links; \
+    let script = "ls /sys/fs/bpf/caracal/v4/links; \
                   find /run/caracal -type f | grep -vE 'agent.lock|/released/|/cursor/'; \
                   ip -o link | cut -d: -f2; ip route; ip -6 route; ip neigh show nud permanent; ls /run/netns";
     node.run("sh", ["-c", script]).unwrap()
@@ -85,8 +85,8 @@ fn programs_maps_and_links_go_with_the_lab() {
     let node = cluster.node("n1");
     let pods = ["a", "b"].map(|name| node.pod(name).unwrap());
     let ids = [
-        "prog show pinned /sys/fs/bpf/caracal/v3/progs/from_pod",
-        "map show pinned /sys/fs/bpf/caracal/v3/maps/FLOWS4",
+        "prog show pinned /sys/fs/bpf/caracal/v4/progs/from_pod",
+        "map show pinned /sys/fs/bpf/caracal/v4/maps/FLOWS4",
     ]
     .map(|what| {
         let shown = node.run("bpftool", ["-j"].into_iter().chain(what.split(' '))).unwrap();
