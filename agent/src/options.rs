@@ -38,7 +38,7 @@ pub struct Options {
 
     /// Entries of each table of flows that both sides want (IPv4 and IPv6). An entry takes about 150 bytes of kernel memory,
     /// IPv6 180. The tables of all other flows have a quarter of that, from 16384 to 262144 [default: what is pinned; else
-    /// one for each 64 KiB of memory, as a power of two from 65536 to 1048576].
+    /// one for each 128 KiB of memory, as a power of two from 65536 to 1048576].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1024..))]
     pub flow_entries: Option<u32>,
 

@@ -61,14 +61,21 @@ impl<A: Address> Pairs<A> {
         self.0.add(&key, &pair)
     }
 
-    /// Removes a direction and with it its reverse, and returns what they were at that moment.
+    /// Removes a direction, and with it its reverse where that is the same flow's; returns what they were at that moment.
     pub fn take(&mut self, key: &FlowKey<A>) -> Result<Vec<Entry<A>>, Error> {
-        let (pair_key, _) = key.pair();
-        Ok(self.0.take(&pair_key)?.map(|pair| directions(&pair_key, &pair).collect()).unwrap_or_default())
+        let (pair_key, side) = key.pair();
+        let Some(pair) = self.0.take(&pair_key)? else { return Ok(Vec::new()) };
+        let flow = &pair.flows[side];
+        let is_ours = |other: &FlowKey<A>| is_there(flow) && (other == key || *other == flow.answer(key));
+        let (ours, others): (Vec<_>, Vec<_>) = directions(&pair_key, &pair).partition(|(other, _)| is_ours(other));
+        if !others.is_empty() {
+            self.add(&others)?;
+        }
+        Ok(ours)
     }
 
-    /// Removes directions and with them their reverses; those that are not there are passed over. Returns how many entries that
-    /// were.
+    /// Removes directions and with them their reverses, whosesoever they are; those that are not there are passed over. Returns how
+    /// many entries that were.
     pub fn remove_all(&mut self, keys: &[FlowKey<A>]) -> Result<usize, Error> {
         let mut pairs: Vec<_> = keys.iter().map(|key| key.pair().0).collect();
         // Read from here, both directions are side by side.

@@ -123,7 +123,9 @@ pub struct Draft<A> {
     pub back: Flow<A>,
     /// Both, as they are stored.
     pub pair: Pair<A>,
-    /// Which of a pair was looked for.
+    /// Under which key they are.
+    pub pair_key: FlowKey<A>,
+    /// Which of the two was looked for.
     pub side: u32,
     /// What the host's routes are asked and answer.
     pub route: Route,

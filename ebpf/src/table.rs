@@ -44,40 +44,46 @@ fn find<F: KernelFamily>(key: &FlowKey<F::Addr>) -> Option<(&'static mut Flow<F:
 /// A flow in the table of those that one side alone wants so far.
 #[inline(always)]
 pub fn new<F: KernelFamily>(key: &FlowKey<F::Addr>) -> Option<&'static mut Flow<F::Addr>> {
-    let (key, side) = key.pair();
-    let side = followed_once::<F>(side)?;
-    let pair = F::new_flows().get_ptr_mut(&key)?;
+    let (key, side) = place::<F>(key)?;
+    let pair = F::new_flows().get_ptr_mut(key)?;
     // SAFETY: as above.
     let flow = unsafe { &mut (*pair).flows[side] };
     (flow.in_ifindex != 0).then_some(flow)
 }
 
-/// The same number, written down and read again: otherwise the verifier follows all that comes after for each of the two.
+/// Under which key of the table a tuple is, and which of the two it is there.
+///
+/// Both are written down and read again: the key outside the stack, and the number so that the verifier does not follow all that
+/// comes after for each of the two.
 #[inline(always)]
-fn followed_once<F: KernelFamily>(side: usize) -> Option<usize> {
+fn place<F: KernelFamily>(key: &FlowKey<F::Addr>) -> Option<(&'static FlowKey<F::Addr>, usize)> {
     let draft = F::draft()?;
+    let (pair, side) = key.pair();
     // SAFETY: this CPU's own.
-    let written = unsafe { &raw mut (*draft).side };
+    let (written_key, written_side) = unsafe { (&raw mut (*draft).pair_key, &raw mut (*draft).side) };
     // SAFETY: the same.
-    unsafe { written.write_volatile(side as u32) };
+    unsafe { written_key.write(pair) };
     // SAFETY: the same.
-    Some(unsafe { written.read_volatile() } as usize & 1)
+    unsafe { written_side.write_volatile(side as u32) };
+    // SAFETY: the same; nobody writes there but this function, whose result is used up before it is called again.
+    Some(unsafe { (&*written_key, written_side.read_volatile() as usize & 1) })
 }
 
 /// Takes the place of a tuple whose reverse is another flow's or nobody's. The kernel lets one of two CPUs have it.
 #[inline(always)]
 fn take_place<F: KernelFamily>(key: &FlowKey<F::Addr>, flow: &Flow<F::Addr>, pair: &mut Pair<F::Addr>) -> Option<()> {
-    let (key, side) = key.pair();
-    let side = followed_once::<F>(side)?;
+    let (key, side) = place::<F>(key)?;
     pair.flows[side] = *flow;
     pair.flows[side ^ 1].in_ifindex = 0;
-    F::new_flows().insert(&key, pair, BPF_NOEXIST.into()).ok()
+    F::new_flows().insert(key, pair, BPF_NOEXIST.into()).ok()
 }
 
 /// Both directions where they are in one entry.
 #[inline(always)]
 fn remove_new<F: KernelFamily>(key: &FlowKey<F::Addr>) {
-    let _ = F::new_flows().remove(&key.pair().0);
+    if let Some((key, _)) = place::<F>(key) {
+        let _ = F::new_flows().remove(key);
+    }
 }
 
 /// A flow in either table, for what is only related to it.
@@ -159,12 +165,11 @@ fn promote<F: KernelFamily>(
 #[inline(always)]
 pub fn store<F: KernelFamily>(skb: &Skb<'_>, packet: &Packet<F::Addr>, hook: Hook, draft: &mut Draft<F::Addr>) {
     draft.forth.seen = packet.control;
-    let (key, side) = packet.key.pair();
-    let Some(side) = followed_once::<F>(side) else { return };
+    let Some((key, side)) = place::<F>(&packet.key) else { return };
     let Draft { forth, back, pair, .. } = draft;
     pair.flows[side] = *forth;
     pair.flows[side ^ 1] = *back;
-    if F::new_flows().insert(&key, pair, 0).is_err() {
+    if F::new_flows().insert(key, pair, 0).is_err() {
         count(skb, hook, Reason::FlowTableFull);
     }
 }
@@ -177,11 +182,10 @@ pub fn store_one<F: KernelFamily>(key: &FlowKey<F::Addr>, draft: &mut Draft<F::A
     if take_place::<F>(key, forth, pair).is_some() {
         return;
     }
-    let (key, side) = key.pair();
-    let Some(side) = followed_once::<F>(side) else { return };
-    if let Some(pair) = F::new_flows().get_ptr_mut(&key) {
-        // SAFETY: as in `find`.
-        unsafe { (*pair).flows[side] = *forth };
+    let Some((key, side)) = place::<F>(key) else { return };
+    if let Some(pair) = F::new_flows().get_ptr_mut(key) {
+        // SAFETY: as in `find`; the draft is elsewhere.
+        unsafe { core::ptr::copy_nonoverlapping(forth, &raw mut (*pair).flows[side], 1) };
     }
 }
 

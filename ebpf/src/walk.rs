@@ -5,7 +5,7 @@
 //! stack of its own, and the verifier follows it by itself.
 
 use aya_ebpf::{bindings::TC_ACT_SHOT, programs::TcContext};
-use caracal_abi::{Flow, Hook, Reason, Tail, Via};
+use caracal_abi::{Flow, FlowKey, Hook, Reason, Tail, Via};
 use caracal_logic::{Kind, MAX_OFFSET, Packet, control::SYN, parse, tracking};
 
 use crate::{
@@ -99,6 +99,8 @@ pub fn pulled<F: KernelFamily>(skb: &Skb<'_>) -> Option<Packet<F::Addr>> {
 /// The packet that the program before this one has read and written down.
 #[inline(always)]
 pub fn drafted<F: KernelFamily>(draft: &Draft<F::Addr>) -> Packet<F::Addr> {
-    let packet = &draft.packet;
-    Packet { l3: L3, l4: packet.l4 & MAX_OFFSET, ..*packet }
+    // SAFETY: a reference is valid. Not volatile, and yet not copied field by field.
+    let packet = unsafe { core::ptr::read(&raw const draft.packet) };
+    let FlowKey { src, dst, sport, dport, protocol, .. } = packet.key;
+    Packet { key: FlowKey::new(src, dst, sport, dport, protocol), l3: L3, l4: packet.l4 & MAX_OFFSET, ..packet }
 }

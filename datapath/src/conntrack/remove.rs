@@ -68,9 +68,6 @@ pub(super) fn remove<A: Address>(flows: &mut Flows<A>, one: Half<A>, other: Opti
             continue;
         }
         let judged = |key: &FlowKey<A>| halves.iter().find(|half| half.key == *key);
-        let (entries, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, _)| judged(key).is_some());
-        // The reverse of a translated flow's tuple is another flow's.
-        flows.put_back(half.place, &others)?;
         let is_changed = entries.iter().any(|(key, flow)| judged(key).is_some_and(|half| half.flow != *flow));
         taken.push((half.place, entries));
         if is_changed {

@@ -117,8 +117,12 @@ impl KernelFamily for V6 {
         let header: *mut headers::Ipv6 = skb.writable(l3)?;
         // SAFETY: `writable` has checked that the whole header is inside the packet.
         let header = unsafe { &mut *header };
-        header.src = translation.src;
-        header.dst = translation.dst;
+        // Word by word, all read first: the compiler copies what may overlap byte by byte.
+        let ([a, b], [c, d]) = (translation.src.0, translation.dst.0);
+        header.src.0[0] = a;
+        header.src.0[1] = b;
+        header.dst.0[0] = c;
+        header.dst.0[1] = d;
         Some(())
     }
 

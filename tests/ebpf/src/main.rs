@@ -81,8 +81,11 @@ fn restore_bytes(skb: *mut __sk_buff) -> Option<(usize, usize)> {
     if data + size_of::<[u32; HEAD_WORDS]>() > end {
         return None;
     }
-    // SAFETY: in bounds as just compared.
-    unsafe { *packet = *head };
+    for (word, restored) in head.iter().enumerate() {
+        // Volatile, for as a whole it would become a loop over bytes that costs more than most programs under test.
+        // SAFETY: in bounds as just compared.
+        unsafe { (&raw mut (*packet)[word]).write_volatile(*restored) };
+    }
     Some((data, end))
 }
 
