@@ -92,6 +92,16 @@ pub static SOURCES4: LpmTrie<[u32; 2], u32, SOURCE_ENTRIES> = LpmTrie::new();
 #[btf_map]
 pub static SOURCES6: LpmTrie<[u32; 5], u32, SOURCE_ENTRIES> = LpmTrie::new();
 
+/// Where a tuple is in the table of new flows.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct PairPlace<A> {
+    /// Under which key.
+    pub key: FlowKey<A>,
+    /// Which of the two.
+    pub side: usize,
+}
+
 /// A flow's two directions while they are decided. Holds what the last flow left behind.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -123,10 +133,8 @@ pub struct Draft<A> {
     pub back: Flow<A>,
     /// Both, as they are stored.
     pub pair: Pair<A>,
-    /// Under which key they are.
-    pub pair_key: FlowKey<A>,
-    /// Which of the two was looked for.
-    pub side: u32,
+    /// Where it, or another, was looked for.
+    pub looked_up: PairPlace<A>,
     /// What the host's routes are asked and answer.
     pub route: Route,
 }

@@ -57,16 +57,16 @@ pub fn new<F: KernelFamily>(key: &FlowKey<F::Addr>) -> Option<&'static mut Flow<
 /// comes after for each of the two.
 #[inline(always)]
 fn place<F: KernelFamily>(key: &FlowKey<F::Addr>) -> Option<(&'static FlowKey<F::Addr>, usize)> {
-    let draft = F::draft()?;
     let (pair, side) = key.pair();
-    // SAFETY: this CPU's own.
-    let (written_key, written_side) = unsafe { (&raw mut (*draft).pair_key, &raw mut (*draft).side) };
+    let draft = F::draft()?;
+    // SAFETY: this CPU's own, and nobody refers to this part of it but here: what is returned is used up before the next call.
+    let looked_up = unsafe { &mut (*draft).looked_up };
+    looked_up.key = pair;
+    // SAFETY: a reference is valid.
+    unsafe { (&raw mut looked_up.side).write_volatile(side) };
     // SAFETY: the same.
-    unsafe { written_key.write(pair) };
-    // SAFETY: the same.
-    unsafe { written_side.write_volatile(side as u32) };
-    // SAFETY: the same; nobody writes there but this function, whose result is used up before it is called again.
-    Some(unsafe { (&*written_key, written_side.read_volatile() as usize & 1) })
+    let side = unsafe { (&raw const looked_up.side).read_volatile() };
+    Some((&looked_up.key, side & 1))
 }
 
 /// Takes the place of a tuple whose reverse is another flow's or nobody's. The kernel lets one of two CPUs have it.
@@ -184,8 +184,9 @@ pub fn store_one<F: KernelFamily>(key: &FlowKey<F::Addr>, draft: &mut Draft<F::A
     }
     let Some((key, side)) = place::<F>(key) else { return };
     if let Some(pair) = F::new_flows().get_ptr_mut(key) {
-        // SAFETY: as in `find`; the draft is elsewhere.
-        unsafe { core::ptr::copy_nonoverlapping(forth, &raw mut (*pair).flows[side], 1) };
+        // SAFETY: as in `find`.
+        let pair = unsafe { &mut *pair };
+        pair.flows[side] = *forth;
     }
 }
 

@@ -81,10 +81,12 @@ fn restore_bytes(skb: *mut __sk_buff) -> Option<(usize, usize)> {
     if data + size_of::<[u32; HEAD_WORDS]>() > end {
         return None;
     }
-    for (word, restored) in head.iter().enumerate() {
+    // SAFETY: in bounds as just compared.
+    let packet = unsafe { &mut *packet };
+    for (word, restored) in packet.iter_mut().zip(head) {
         // Volatile, for as a whole it would become a loop over bytes that costs more than most programs under test.
-        // SAFETY: in bounds as just compared.
-        unsafe { (&raw mut (*packet)[word]).write_volatile(*restored) };
+        // SAFETY: a reference is valid.
+        unsafe { (&raw mut *word).write_volatile(*restored) };
     }
     Some((data, end))
 }
