@@ -17,7 +17,7 @@ pub type Routes = BTreeMap<IpNetwork, IpAddr>;
 /// A node without an address of a CIDR's family is left out: there is nowhere to send its packets.
 #[must_use]
 pub fn routes(model: &Model, own: &str) -> Routes {
-    let others = model.nodes.iter().filter(|(name, _)| *name != own).map(|(_, node)| node);
+    let others = model.nodes.iter().filter(|(name, _)| *name.name != *own).map(|(_, node)| node);
     let hops = others.flat_map(|node| {
         node.pod_cidrs.iter().filter_map(|cidr| {
             let hop = node.internal_ips.iter().find(|ip| ip.is_ipv4() == cidr.is_ipv4())?;
@@ -42,18 +42,22 @@ fn network(cidr: IpNetwork) -> IpNetwork {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Node;
+    use crate::model::{Change, Name, Node, Object};
 
     fn node(cidrs: &[&str], ips: &[&str]) -> Node {
         Node {
             pod_cidrs: cidrs.iter().map(|c| c.parse().unwrap()).collect(),
             internal_ips: ips.iter().map(|i| i.parse().unwrap()).collect(),
+            ..Node::default()
         }
     }
 
     fn model(nodes: &[(&str, Node)]) -> Model {
-        let nodes = nodes.iter().map(|(name, node)| ((*name).to_owned(), node.clone())).collect();
-        Model { nodes, ..Model::default() }
+        let mut model = Model::default();
+        for (name, node) in nodes {
+            model.apply(Change::Put(Object { name: Name::global(*name), body: node.clone().into() }));
+        }
+        model
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The agent: source → model → compile → apply.
 //!
-//! * [`source`] reads what is wanted (a directory of Kubernetes YAML).
+//! * [`source`] reads what is wanted (a directory of Kubernetes YAML, or Kubernetes' API).
 //! * [`model`] is that as plain structs.
 //! * [`compile`] computes, without touching a kernel, what the node should hold.
 //! * [`apply`] writes the difference between that and what it does hold.
@@ -16,5 +16,5 @@ mod options;
 mod run;
 pub mod source;
 
-pub use options::{Options, PortRange, ReversePath};
+pub use options::{Follow, Options, PortRange, ReversePath};
 pub use run::run;

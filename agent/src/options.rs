@@ -1,6 +1,7 @@
 //! The command line.
 
 mod events;
+mod follow;
 mod port_range;
 mod reverse_path;
 
@@ -11,7 +12,7 @@ use caracal_datapath::{Root, conntrack::Given};
 use clap::{ArgAction, Parser};
 use ipnetwork::IpNetwork;
 
-pub use self::{events::Events, port_range::PortRange, reverse_path::ReversePath};
+pub use self::{events::Events, follow::Follow, port_range::PortRange, reverse_path::ReversePath};
 
 /// Keeps a node's eBPF maps and routes in step with what the cluster says.
 ///
@@ -19,10 +20,9 @@ pub use self::{events::Events, port_range::PortRange, reverse_path::ReversePath}
 #[derive(Clone, Debug, Parser)]
 #[command(name = "caracal-agent", version)]
 pub struct Options {
-    /// Directory of Kubernetes YAML files to follow (Node objects: routes to other nodes' pods; Pod objects: annotations for
-    /// bandwidth and allowed sources).
-    #[arg(long, value_name = "DIR")]
-    pub manifests: PathBuf,
+    /// Where the cluster's objects come from.
+    #[command(flatten)]
+    pub follow: Follow,
 
     /// This node's name among the Node objects [default: the host name].
     #[arg(long, value_name = "NAME", env = "NODE_NAME")]

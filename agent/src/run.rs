@@ -8,7 +8,7 @@ use rtnetlink::Handle;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
-    time::sleep,
+    time::{Instant, sleep_until},
 };
 
 use crate::{
@@ -16,12 +16,12 @@ use crate::{
     apply::{dataplane, nics, pods, ports, routes, settle, sockets, upkeep, wanted::Wanted},
     compile,
     lock::Lock,
-    model::Model,
-    source::{Manifests, Watch},
+    model::{Kind, Model},
+    source::{self, Source},
 };
 
-/// How long to wait for more changes after the first: an editor or `kubectl` writes several files.
-const SETTLE: Duration = Duration::from_millis(50);
+/// How long to wait for more changes after the first.
+const SETTLE: Duration = Duration::from_millis(20);
 /// Everything is compared with the kernel this often even when nothing is known to have changed.
 const RESYNC: Duration = Duration::from_secs(30);
 /// The same, when something could not be written.
@@ -39,24 +39,13 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     sockets::attach(options, &pinned);
     let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
     tokio::spawn(connection);
-    let manifests = Manifests::new(&options.manifests);
-    let mut watch = Watch::new(manifests.directory())?;
+    let mut source = source::open(&options.follow).await?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Before anybody is told that this node is ready.
     nics::round(&handle, &pinned, &options.nics).await;
     let (pods_wanted, wanted) = watch::channel(Wanted::default());
-    let mut follow = Follow { manifests, handle: &handle, pinned: &pinned, own, options, pods: pods_wanted };
-    let mut is_done = follow.step().await;
-    log::info!("node {}: following {}", follow.own, options.manifests.display());
-    let follow = async {
-        loop {
-            tokio::select! {
-                () = watch.changed() => sleep(SETTLE).await,
-                () = sleep(if is_done { RESYNC } else { RETRY }) => {}
-            }
-            is_done = follow.step().await;
-        }
-    };
+    let follow = Follow { handle: &handle, pinned: &pinned, own, options, pods: pods_wanted };
+    let follow = follow.run(&mut *source);
     let settle = async {
         settle::run(&pinned).await;
         pending::<()>().await;
@@ -80,9 +69,8 @@ async fn ended(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-/// What the cluster says, and those who are to hear of it.
+/// Those who are to hear what the cluster says.
 struct Follow<'a> {
-    manifests: Manifests,
     handle: &'a Handle,
     pinned: &'a Pinned,
     own: String,
@@ -91,16 +79,41 @@ struct Follow<'a> {
 }
 
 impl Follow<'_> {
-    /// One round. False if something is left to be done.
-    async fn step(&mut self) -> bool {
-        let (model, unread) = self.manifests.read();
-        for error in &unread {
-            log::error!("{error}; what was read before stays in force");
+    /// Keeps the model and what follows from it. Never returns.
+    async fn run(&self, source: &mut dyn Source) {
+        let mut model = Model::default();
+        let mut due = Instant::now() + RESYNC;
+        let mut is_following = false;
+        loop {
+            tokio::select! {
+                changes = source.next() => {
+                    for change in changes {
+                        model.apply(change);
+                    }
+                    due = due.min(Instant::now() + SETTLE);
+                }
+                () = sleep_until(due) => {
+                    let is_done = self.step(&model).await;
+                    due = Instant::now() + if is_done { RESYNC } else { RETRY };
+                    if !is_following && model.standing.missing().next().is_none() {
+                        log::info!("node {}: following {source}", self.own);
+                        is_following = true;
+                    }
+                }
+            }
         }
-        let wanted = Wanted::new(&model, unread.is_empty());
+    }
+
+    /// One round. False if something is left to be done.
+    async fn step(&self, model: &Model) -> bool {
+        let wanted = Wanted::new(model);
         self.pods.send_if_modified(|before| std::mem::replace(before, wanted.clone()) != wanted);
-        let inside = self.sync_inside(&model);
-        self.sync_routes(&model).await && inside
+        // Before all nodes are known, whatever is there may be right.
+        if !model.standing.has_synced(Kind::Node) {
+            return true;
+        }
+        let inside = self.sync_inside(model);
+        self.sync_routes(model).await && inside
     }
 
     fn sync_inside(&self, model: &Model) -> bool {

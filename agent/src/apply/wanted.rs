@@ -2,7 +2,7 @@
 
 use caracal_cni_plugin::record::Known;
 
-use crate::model::{Limits, Model, Sources};
+use crate::model::{Kind, Limits, Model, Sources};
 
 /// The interface that annotations are about: runtimes call a pod's first one so.
 pub const IFNAME: &str = "eth0";
@@ -21,8 +21,9 @@ pub struct Wanted {
 impl Wanted {
     /// What the model says about pods.
     #[must_use]
-    pub fn new(model: &Model, is_whole: bool) -> Self {
-        Self { limits: model.limits.clone(), sources: model.sources.clone(), is_whole }
+    pub fn new(model: &Model) -> Self {
+        let is_whole = model.standing.is_whole(Kind::Pod);
+        Self { limits: model.pods.limits().clone(), sources: model.pods.sources().clone(), is_whole }
     }
 }
 
