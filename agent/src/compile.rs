@@ -42,7 +42,7 @@ fn network(cidr: IpNetwork) -> IpNetwork {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Change, Name, Node, Object};
+    use crate::model::{Body, Change, Name, Node, Object};
 
     fn node(cidrs: &[&str], ips: &[&str]) -> Node {
         Node {
@@ -55,7 +55,7 @@ mod tests {
     fn model(nodes: &[(&str, Node)]) -> Model {
         let mut model = Model::default();
         for (name, node) in nodes {
-            model.apply(Change::Put(Object { name: Name::global(*name), body: node.clone().into() }));
+            model.apply(Change::Put(Object { name: Name::global(*name), body: Body::Node(node.clone().into()) }));
         }
         model
     }

@@ -4,7 +4,11 @@ use std::{fmt, path::PathBuf, sync::Arc};
 
 use serde::{Serialize, Serializer};
 
-use super::{Kind, Name, Namespace, Node, Pod};
+use super::{
+    EndpointSlice, Kind, Name, Namespace, Node, Pod, Service, ServiceCidr,
+    calico::{CalicoPolicy, FelixConfiguration, HostEndpoint, Installation, IpPool, NetworkSet, Tier},
+    policy::{ClusterNetworkPolicy, NetworkPolicy},
+};
 
 /// An object as it is now.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,12 +28,12 @@ impl Object {
 }
 
 macro_rules! bodies {
-    ($($kind:ident),* $(,)?) => {
+    ($($kind:ident($body:ty)),* $(,)?) => {
         /// What an object says.
         #[derive(Clone, Debug, PartialEq)]
         #[expect(missing_docs, reason = "each is what it is called")]
         pub enum Body {
-            $($kind(Arc<$kind>)),*
+            $($kind(Arc<$body>)),*
         }
 
         impl Body {
@@ -39,16 +43,28 @@ macro_rules! bodies {
                 }
             }
         }
-
-        $(impl From<$kind> for Body {
-            fn from(body: $kind) -> Self {
-                Self::$kind(Arc::new(body))
-            }
-        })*
     };
 }
 
-bodies!(Node, Namespace, Pod);
+bodies! {
+    Node(Node),
+    Namespace(Namespace),
+    Pod(Pod),
+    Service(Service),
+    EndpointSlice(EndpointSlice),
+    ServiceCidr(ServiceCidr),
+    NetworkPolicy(NetworkPolicy),
+    ClusterNetworkPolicy(ClusterNetworkPolicy),
+    Tier(Tier),
+    CalicoNetworkPolicy(CalicoPolicy),
+    GlobalNetworkPolicy(CalicoPolicy),
+    NetworkSet(NetworkSet),
+    GlobalNetworkSet(NetworkSet),
+    HostEndpoint(HostEndpoint),
+    IpPool(IpPool),
+    FelixConfiguration(FelixConfiguration),
+    Installation(Installation),
+}
 
 /// Who told something that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

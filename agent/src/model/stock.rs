@@ -31,6 +31,12 @@ pub enum Put<T> {
     Changed(Option<Arc<T>>),
 }
 
+impl<T> Put<T> {
+    pub(super) fn has_changed(&self) -> bool {
+        matches!(self, Self::Changed(_))
+    }
+}
+
 impl<T: PartialEq> Stock<T> {
     pub(super) fn put(&mut self, name: &Name, object: &Arc<T>) -> Put<T> {
         match self.0.get_mut(name) {

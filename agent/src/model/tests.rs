@@ -2,7 +2,7 @@ use super::*;
 
 fn node(name: &str, cidr: &str) -> Change {
     let node = Node { pod_cidrs: vec![cidr.parse().unwrap()], ..Node::default() };
-    Change::Put(Object { name: Name::global(name), body: node.into() })
+    Change::Put(Object { name: Name::global(name), body: Body::Node(node.into()) })
 }
 
 fn names(touched: &[Touched]) -> Vec<&str> {

@@ -3,10 +3,10 @@
 //! Each kind is followed by a task of its own; all tell into one bounded channel, so that a slow reader slows down the
 //! API server and nothing is kept in between. While the server is away, everything told stays as it is.
 
-mod backoff;
 mod connect;
 mod follower;
 mod lines;
+mod pace;
 mod servers;
 mod trouble;
 
@@ -21,7 +21,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::follower::Follower;
+use self::{follower::Follower, pace::Pace};
 pub use self::{
     connect::{ConnectError, Settings},
     servers::Servers,
@@ -44,12 +44,16 @@ impl Kubernetes {
     /// Begins to follow these kinds.
     #[must_use]
     pub fn follow(servers: Servers, kinds: &[Kind]) -> Self {
+        Self::follow_at(Pace::default(), servers, kinds)
+    }
+
+    fn follow_at(pace: Pace, servers: Servers, kinds: &[Kind]) -> Self {
         let servers = Arc::new(servers);
         let (tell, changes) = channel(WAITING);
         let can_stream = Arc::new(AtomicBool::new(true));
         let mut followers = JoinSet::new();
         for kind in kinds {
-            let follower = Follower::new(*kind, servers.clone(), tell.clone(), can_stream.clone());
+            let follower = Follower::new(*kind, pace, servers.clone(), tell.clone(), can_stream.clone());
             followers.spawn(follower.run());
         }
         Self { servers, changes, _followers: followers }

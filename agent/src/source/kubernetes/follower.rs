@@ -15,37 +15,28 @@ use tokio::{
 };
 
 use super::{
-    backoff::{Backoff, spread},
     lines::{Event, Lines},
+    pace::{Pace, spread},
     servers::{Chosen, Servers},
     trouble::Trouble,
 };
 use crate::{
-    model::{Change, Kind, Names, Origin},
+    model::{Change, Kind, Names, Origin, nullable::nullable},
     source::objects,
 };
-
-/// A request is answered within this.
-const ANSWER: Duration = Duration::from_secs(30);
-/// A server that has nothing to tell says so every minute; one that does not is gone.
-const QUIET: Duration = Duration::from_secs(90);
-/// The server ends a watch after this at the latest.
-const WATCH: Duration = Duration::from_secs(280);
-/// Between two watches, so that a server that ends each at once is not flooded.
-const PAUSE: Duration = Duration::from_millis(200);
-/// A kind that is not installed is looked for this often.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Follows one kind.
 pub struct Follower {
     kind: Kind,
+    pace: Pace,
     servers: Arc<Servers>,
     tell: Sender<Change>,
     names: Names,
     /// Whether the servers stream lists, as far as any follower knows.
     can_stream: Arc<AtomicBool>,
     at: Option<At>,
-    backoff: Backoff,
+    /// How often in a row something went wrong.
+    failures: u32,
     /// The trouble that was told last.
     told: Option<String>,
     /// What there was of the kind was told at least once.
@@ -71,7 +62,7 @@ struct Versioned {
 #[serde(rename_all = "camelCase")]
 struct Version {
     resource_version: String,
-    #[serde(default, deserialize_with = "objects::nullable")]
+    #[serde(default, deserialize_with = "nullable")]
     annotations: Marks,
 }
 
@@ -90,15 +81,22 @@ struct Status {
 }
 
 impl Follower {
-    pub fn new(kind: Kind, servers: Arc<Servers>, tell: Sender<Change>, can_stream: Arc<AtomicBool>) -> Self {
+    pub fn new(
+        kind: Kind,
+        pace: Pace,
+        servers: Arc<Servers>,
+        tell: Sender<Change>,
+        can_stream: Arc<AtomicBool>,
+    ) -> Self {
         Self {
             kind,
+            pace,
             servers,
             tell,
             names: Names::default(),
             can_stream,
             at: None,
-            backoff: Backoff::default(),
+            failures: 0,
             told: None,
             has_synced: false,
             absences: 0,
@@ -114,7 +112,7 @@ impl Follower {
                 Some(at) => self.resume(chosen, at).await,
             };
             let pause = match result {
-                Ok(()) => PAUSE,
+                Ok(()) => self.pace.pause,
                 Err(trouble) => self.after(chosen, trouble).await,
             };
             sleep(pause).await;
@@ -132,7 +130,7 @@ impl Follower {
         self.absences = 0;
         if matches!(trouble, Trouble::Expired) {
             log::debug!("{}: {trouble}; listing again", self.kind.plural());
-            return PAUSE;
+            return self.pace.pause;
         }
         let text = trouble.to_string();
         if self.told.as_ref() != Some(&text) {
@@ -140,7 +138,12 @@ impl Follower {
             self.tell(Change::Unread(Origin::Watch(self.kind), text.clone())).await;
             self.told = Some(text);
         }
-        self.backoff.next()
+        self.backoff()
+    }
+
+    fn backoff(&mut self) -> Duration {
+        self.failures += 1;
+        self.pace.backoff(self.failures - 1)
     }
 
     /// The kind is not installed, so there are no objects of it. Where there were some, a server that has just
@@ -149,14 +152,14 @@ impl Follower {
         self.at = None;
         self.absences += 1;
         if self.has_synced && self.absences < 3 {
-            return self.backoff.next();
+            return self.backoff();
         }
         if !self.has_synced || self.absences == 3 {
             log::info!("{}: not installed", self.kind.plural());
             self.tell(Change::Begin(self.kind)).await;
             self.whole().await;
         }
-        spread(LOOK_AGAIN)
+        spread(self.pace.look_again)
     }
 
     /// Everything of the kind has been told.
@@ -168,7 +171,7 @@ impl Follower {
 
     /// The server tells us something.
     async fn well(&mut self) {
-        self.backoff.reset();
+        self.failures = 0;
         if self.told.take().is_some() {
             log::info!("{}: the API server answers again", self.kind.plural());
             self.tell(Change::Read(Origin::Watch(self.kind))).await;
@@ -176,14 +179,14 @@ impl Follower {
     }
 
     async fn resume(&mut self, chosen: Chosen, at: At) -> Result<(), Trouble> {
-        let parameters = WatchParams { timeout: Some(seconds(WATCH)), ..self.watch_parameters() };
+        let parameters = WatchParams { timeout: Some(seconds(self.pace.watch)), ..self.watch_parameters() };
         let lines = self.open(chosen, at.api_version, &parameters, &at.resource_version).await?;
         self.watch(at.api_version, lines).await
     }
 
     /// Tells what a watch says, until it ends.
     async fn watch(&mut self, api_version: &'static str, mut lines: Lines) -> Result<(), Trouble> {
-        while let Some(event) = lines.next(QUIET).await? {
+        while let Some(event) = lines.next(self.pace.quiet).await? {
             let (change, version) = self.event(&event)?;
             self.at = Some(At { api_version, resource_version: version.resource_version });
             self.well().await;
@@ -233,8 +236,8 @@ impl Follower {
     ) -> Result<Lines, Trouble> {
         let request = Request::new(path(api_version, self.kind)).watch(parameters, resource_version);
         let request = request.map_err(|error| Trouble::Garbled(error.to_string()))?;
-        let stream = timeout(ANSWER, self.servers.client(chosen).request_stream(request)).await;
-        let stream = stream.ok().ok_or(Trouble::Quiet(ANSWER))??;
+        let stream = timeout(self.pace.answer, self.servers.client(chosen).request_stream(request)).await;
+        let stream = stream.ok().ok_or(Trouble::Quiet(self.pace.answer))??;
         Ok(Lines::new(stream))
     }
 

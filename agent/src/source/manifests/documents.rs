@@ -12,6 +12,9 @@ use crate::{
     source::objects::{self, Header, Named, without_place},
 };
 
+/// No object is nested so deeply, and the parser takes ever longer the deeper it gets.
+const DEEPEST: usize = 100;
+
 /// What a file holds.
 #[derive(Debug, Default)]
 pub struct Content {
@@ -48,6 +51,10 @@ impl fmt::Display for Wrong {
 pub fn read(text: &str, names: &mut Names) -> Result<Content, Wrong> {
     let mut content = Content::default();
     for (first_line, document) in split(text) {
+        if let Some(line) = too_deep(document) {
+            let what = format!("brackets, braces or dashes are nested more than {DEEPEST} deep");
+            return Err(Wrong { line: Some(first_line + line), what });
+        }
         read_document(document, &mut content, names).map_err(|error| Wrong {
             line: error.location().map(|at| first_line + at.line()),
             what: format!("{}{}", whose(document), without_place(&error.to_string())),
@@ -73,13 +80,34 @@ fn split(text: &str) -> Vec<(usize, &str)> {
     documents
 }
 
+/// The line where a document is nested too deeply. Text in quotes counts too: it has as many that open as that close, or
+/// few.
+fn too_deep(document: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (number, line) in document.lines().enumerate() {
+        for byte in line.bytes() {
+            match byte {
+                b'[' | b'{' => depth += 1,
+                b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            if depth > DEEPEST {
+                return Some(number + 1);
+            }
+        }
+        let openers = line.split(' ').take_while(|word| matches!(*word, "" | "-" | "?" | ":"));
+        if openers.filter(|word| !word.is_empty()).count() > DEEPEST {
+            return Some(number + 1);
+        }
+    }
+    None
+}
+
 /// The object that a document is about, for messages.
 fn whose(document: &str) -> String {
     let kind = serde_norway::from_str(document).map(|header: Header| Kind::find(&header.api_version, &header.kind));
     match (kind, serde_norway::from_str::<Named>(document)) {
-        (Ok(Some(kind)), Ok(Named { metadata })) => {
-            format!("{} {}: ", kind.name(), metadata.name(kind, &mut Names::default()))
-        }
+        (Ok(Some(kind)), Ok(named)) => format!("{} {}: ", kind.name(), named.name(kind, &mut Names::default())),
         _ => String::new(),
     }
 }

@@ -7,7 +7,7 @@ use serde::{
     de::{self, IgnoredAny, Visitor},
 };
 
-use crate::model::{Kind, Name, Names};
+use crate::model::{Kind, Name, Names, nullable::nullable};
 
 /// What every object begins with.
 #[derive(Debug, Deserialize)]
@@ -19,8 +19,17 @@ pub struct Header {
 
 /// Who an object is, also where something else about it is wrong.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Named {
-    pub metadata: Metadata<IgnoredAny>,
+    api_version: Option<String>,
+    metadata: Metadata<IgnoredAny>,
+}
+
+impl Named {
+    /// What the object is called.
+    pub fn name(&self, kind: Kind, names: &mut Names) -> Name {
+        self.metadata.name(kind, self.api_version.as_deref(), names)
+    }
 }
 
 /// `metadata`.
@@ -38,8 +47,11 @@ pub struct Metadata<A> {
 
 impl<A> Metadata<A> {
     /// What the object is called.
-    pub fn name(&self, kind: Kind, names: &mut Names) -> Name {
-        let name = names.text(&self.name.0);
+    pub fn name(&self, kind: Kind, api_version: Option<&str>, names: &mut Names) -> Name {
+        let is_kept_by_tier = matches!(kind, Kind::CalicoNetworkPolicy | Kind::GlobalNetworkPolicy)
+            && api_version.is_some_and(|version| version.starts_with("crd."));
+        let tierless = self.name.0.strip_prefix("default.").filter(|rest| is_kept_by_tier && !rest.is_empty());
+        let name = names.text(tierless.unwrap_or(&self.name.0));
         if !kind.is_namespaced() {
             return Name::global(name);
         }
@@ -75,9 +87,4 @@ impl Visitor<'_> for SimpleVisitor {
         }
         Err(E::invalid_value(de::Unexpected::Str(text), &self))
     }
-}
-
-/// What is empty may be written as `null`.
-pub fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }

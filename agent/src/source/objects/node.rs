@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use ipnetwork::IpNetwork;
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{Metadata, Read, nullable};
-use crate::model::{self, Body, Names};
+use super::{Metadata, Read, Unknown};
+use crate::model::{self, Body, Kind, Names, nullable::nullable};
 
 /// The label that says where a node is.
 const ZONE: &str = "topology.kubernetes.io/zone";
@@ -60,7 +60,7 @@ impl Read<'_> for Node {
         &self.metadata
     }
 
-    fn body(self, names: &mut Names) -> Body {
+    fn body(self, _: Kind, names: &mut Names, _: Unknown) -> Body {
         let Self { metadata, spec, status } = self;
         // The list contains the single one wherever both are set.
         let pod_cidrs = if spec.pod_cidrs.is_empty() { spec.pod_cidr.into_iter().collect() } else { spec.pod_cidrs };
@@ -78,7 +78,7 @@ impl Read<'_> for Node {
             zone: metadata.labels.get(ZONE).map(|zone| names.text(zone)),
             is_leaving,
         };
-        node.into()
+        Body::Node(node.into())
     }
 }
 
@@ -94,7 +94,7 @@ impl Read<'_> for Namespace {
         &self.metadata
     }
 
-    fn body(self, names: &mut Names) -> Body {
-        model::Namespace { labels: names.labels(&self.metadata.labels) }.into()
+    fn body(self, _: Kind, names: &mut Names, _: Unknown) -> Body {
+        Body::Namespace(model::Namespace { labels: names.labels(&self.metadata.labels) }.into())
     }
 }

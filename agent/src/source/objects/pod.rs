@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use caracal_cni_plugin::bandwidth::{Bandwidth, Rate};
 use serde::Deserialize;
 
-use super::{Metadata, Read, bandwidth::BitsPerSecond, nullable, prefixes::Prefixes};
-use crate::model::{self, Body, NamedPort, Names, Protocol, Wishes};
+use super::{Metadata, Read, Unknown, bandwidth::BitsPerSecond, prefixes::Prefixes};
+use crate::model::{self, Body, Kind, NamedPort, Names, Protocol, Wishes, nullable::nullable};
 
 #[derive(Debug, Deserialize)]
 pub struct Pod {
@@ -102,7 +102,7 @@ impl Read<'_> for Pod {
         &self.metadata
     }
 
-    fn body(self, names: &mut Names) -> Body {
+    fn body(self, _: Kind, names: &mut Names, _: Unknown) -> Body {
         let Self { metadata, spec, status } = self;
         let addresses = if status.pod_ips.is_empty() {
             status.pod_ip.into_iter().collect()
@@ -124,7 +124,7 @@ impl Read<'_> for Pod {
             is_ready: status.conditions.map(ready),
             wishes: metadata.annotations.wishes(),
         };
-        pod.into()
+        Body::Pod(pod.into())
     }
 }
 

@@ -1,6 +1,6 @@
 //! All objects of a kind: streamed where the server can, else page by page.
 
-use std::{borrow::Cow, sync::atomic::Ordering, time::Duration};
+use std::{borrow::Cow, sync::atomic::Ordering};
 
 use kube::{
     api::{ListParams, WatchParams},
@@ -10,26 +10,18 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
-use super::{At, Follower, WATCH, path, seconds};
+use super::{At, Follower, path, seconds};
 use crate::{
-    model::Change,
-    source::{
-        kubernetes::{servers::Chosen, trouble::Trouble},
-        objects,
-    },
+    model::{Change, nullable::nullable},
+    source::kubernetes::{servers::Chosen, trouble::Trouble},
 };
 
 /// How many objects are in memory at a time, as text.
 const PAGE: u32 = 250;
-/// A page is there within this.
-const PAGE_ANSWER: Duration = Duration::from_secs(60);
-/// Between two objects of a streamed list. Servers that know nothing of such lists never tell their end.
-const STREAM_QUIET: Duration = Duration::from_secs(10);
-
 #[derive(Debug, Deserialize)]
 struct Page<'a> {
     metadata: PageMetadata<'a>,
-    #[serde(borrow, default, deserialize_with = "objects::nullable")]
+    #[serde(borrow, default, deserialize_with = "nullable")]
     items: Vec<&'a RawValue>,
 }
 
@@ -72,12 +64,12 @@ impl Follower {
 
     /// One watch that begins with all that there is.
     async fn stream(&mut self, chosen: Chosen, api_version: &'static str) -> Result<(), Trouble> {
-        let timeout = Some(seconds(WATCH));
+        let timeout = Some(seconds(self.pace.watch));
         let parameters = WatchParams { send_initial_events: true, timeout, ..self.watch_parameters() };
         let mut lines = self.open(chosen, api_version, &parameters, "").await?;
         self.tell(Change::Begin(self.kind)).await;
         loop {
-            let next = match lines.next(STREAM_QUIET).await {
+            let next = match lines.next(self.pace.stream_quiet).await {
                 Err(quiet @ Trouble::Quiet(_)) => return Err(Trouble::CannotStream(quiet.to_string())),
                 next => next?,
             };
@@ -101,8 +93,8 @@ impl Follower {
         loop {
             let request = Request::new(path(api_version, self.kind)).list(&parameters);
             let request = request.map_err(|error| Trouble::Garbled(error.to_string()))?;
-            let text = timeout(PAGE_ANSWER, self.servers.client(chosen).request_text(request)).await;
-            let text = text.ok().ok_or(Trouble::Quiet(PAGE_ANSWER))??;
+            let text = timeout(self.pace.answer, self.servers.client(chosen).request_text(request)).await;
+            let text = text.ok().ok_or(Trouble::Quiet(self.pace.answer))??;
             if !std::mem::replace(&mut has_begun, true) {
                 self.tell(Change::Begin(self.kind)).await;
             }

@@ -1,0 +1,49 @@
+//! `NetworkPolicy` and `ClusterNetworkPolicy` of Kubernetes.
+
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::{Metadata, Read, Unknown};
+use crate::model::{
+    Body, Kind, Names,
+    nullable::nullable,
+    policy::{ClusterPolicySpec, NetworkPolicySpec, Policy},
+};
+
+#[derive(Debug, Deserialize)]
+pub struct NetworkPolicy {
+    metadata: Metadata<IgnoredAny>,
+    #[serde(default, deserialize_with = "nullable")]
+    spec: NetworkPolicySpec,
+}
+
+impl Read<'_> for NetworkPolicy {
+    type Annotations = IgnoredAny;
+    const TELLS_UNKNOWN: bool = true;
+
+    fn metadata(&self) -> &Metadata<IgnoredAny> {
+        &self.metadata
+    }
+
+    fn body(self, _: Kind, _: &mut Names, unknown: Unknown) -> Body {
+        Body::NetworkPolicy(Policy { spec: self.spec, unknown }.into())
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub struct ClusterNetworkPolicy {
+    metadata: Metadata<IgnoredAny>,
+    spec: ClusterPolicySpec,
+}
+
+impl Read<'_> for ClusterNetworkPolicy {
+    type Annotations = IgnoredAny;
+    const TELLS_UNKNOWN: bool = true;
+
+    fn metadata(&self) -> &Metadata<IgnoredAny> {
+        &self.metadata
+    }
+
+    fn body(self, _: Kind, _: &mut Names, unknown: Unknown) -> Body {
+        Body::ClusterNetworkPolicy(Policy { spec: self.spec, unknown }.into())
+    }
+}
