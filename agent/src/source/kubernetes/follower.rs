@@ -252,7 +252,7 @@ impl Follower {
 }
 
 /// Where all objects of a kind are.
-fn path(api_version: &str, kind: Kind) -> String {
+pub(super) fn path(api_version: &str, kind: Kind) -> String {
     let root = if api_version.contains('/') { "apis" } else { "api" };
     format!("/{root}/{api_version}/{}", kind.plural())
 }
