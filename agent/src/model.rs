@@ -6,6 +6,7 @@
 pub mod calico;
 pub mod change;
 mod either;
+pub mod endpoints;
 mod kind;
 mod name;
 mod node;

@@ -39,7 +39,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     sockets::attach(options, &pinned);
     let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
     tokio::spawn(connection);
-    let mut source = source::open(&options.follow).await?;
+    let mut source = source::open(&options.follow, &options.run_dir).await?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Before anybody is told that this node is ready.
     nics::round(&handle, &pinned, &options.nics).await;

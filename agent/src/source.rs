@@ -8,7 +8,7 @@ mod objects;
 pub mod quantity;
 mod watch;
 
-use std::{fmt, pin::Pin};
+use std::{fmt, path::Path, pin::Pin};
 
 pub use self::{kubernetes::Kubernetes, manifests::Manifests, watch::Watch};
 use crate::{
@@ -27,10 +27,10 @@ pub trait Source: fmt::Display {
     fn next(&mut self) -> Next<'_>;
 }
 
-/// Begins to follow what the options say.
-pub async fn open(follow: &Follow) -> anyhow::Result<Box<dyn Source>> {
+/// Begins to follow what the options say; the plugin keeps its state in `run_dir`.
+pub async fn open(follow: &Follow, run_dir: &Path) -> anyhow::Result<Box<dyn Source>> {
     match &follow.manifests {
-        Some(directory) => Ok(Box::new(Manifests::open(directory)?)),
+        Some(directory) => Ok(Box::new(Manifests::open(directory, run_dir)?)),
         None => Ok(Box::new(Kubernetes::follow(follow.settings().servers().await?, &Kind::ALL))),
     }
 }

@@ -2,8 +2,8 @@
 
 mod felix;
 mod host;
-mod pool;
 mod policy;
+mod pool;
 
 pub use self::{
     felix::{Autodetection, CalicoNetwork, FelixConfiguration, Installation, InstallationPool},

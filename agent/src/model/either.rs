@@ -124,7 +124,9 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(read::<PortSpec>(text), Ok(expected), "{text}");
         }
-        for text in ["65536", "-1", "'90:80'", "'1:2:3'", "''", "1.5", "true", "[80]", "'70000'", "18446744073709551616"] {
+        for text in
+            ["65536", "-1", "'90:80'", "'1:2:3'", "''", "1.5", "true", "[80]", "'70000'", "18446744073709551616"]
+        {
             let error = read::<PortSpec>(text).unwrap_err();
             assert!(error.contains("a port from 0 to 65535"), "{text}: {error}");
         }

@@ -7,17 +7,16 @@ mod cluster;
 mod network;
 mod selector;
 
+use serde::Serialize;
+
 pub use self::{
     cluster::{
         ClusterAction, ClusterEgress, ClusterEgressPeer, ClusterIngress, ClusterIngressPeer, ClusterPolicySpec,
         ClusterProtocol, ClusterTier, DestinationPort, NamespacedPods, PortOfProtocol, PortRange, Subject,
     },
-    network::{
-        Direction, EgressRule, IngressRule, IpBlock, NetworkPolicySpec, Peer, PolicyPort, PortOrName,
-    },
+    network::{Direction, EgressRule, IngressRule, IpBlock, NetworkPolicySpec, Peer, PolicyPort, PortOrName},
     selector::{Operator, Requirement, Selector},
 };
-use serde::Serialize;
 
 /// A policy, and what of it is not known.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

@@ -1,11 +1,6 @@
 //! Endpoints of services, in slices.
 
-use std::{
-    collections::BTreeSet,
-    net::IpAddr,
-    ops::Bound,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, net::IpAddr, ops::Bound, sync::Arc};
 
 use serde::Serialize;
 

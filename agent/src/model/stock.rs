@@ -82,7 +82,9 @@ impl<T> Stock<T> {
     pub fn of_namespace(&self, namespace: &Text) -> impl Iterator<Item = (&Name, &Arc<T>)> {
         let first = Name::new(namespace.clone(), "");
         let namespace = namespace.clone();
-        self.0.range((Bound::Included(first), Bound::Unbounded)).take_while(move |(name, _)| name.namespace == namespace)
+        self.0
+            .range((Bound::Included(first), Bound::Unbounded))
+            .take_while(move |(name, _)| name.namespace == namespace)
     }
 
     /// How many there are.

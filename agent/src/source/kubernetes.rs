@@ -21,11 +21,11 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::{follower::Follower, pace::Pace};
 pub use self::{
     connect::{ConnectError, Settings},
     servers::Servers,
 };
+use self::{follower::Follower, pace::Pace};
 use super::{Next, Source};
 use crate::model::{Change, Kind};
 

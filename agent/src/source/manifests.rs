@@ -2,9 +2,10 @@
 //!
 //! A file counts as a whole: when one of its documents is wrong, the error names file, line and field, and the file's
 //! last good state stays in force. Files that disappear take their objects with them. Of several objects by one name
-//! the one in the last file holds.
+//! the one in the last file holds. Where no control plane does it, services that select pods get endpoints here.
 
 mod documents;
+mod local;
 
 use std::{
     collections::BTreeMap,
@@ -15,16 +16,21 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
-use self::documents::{Content, Wrong};
+use self::{
+    documents::{Content, Wrong},
+    local::{Holding, Local, Wired},
+};
 use super::{Next, Source, Watch};
-use crate::model::{Change, Kind, Name, Names, Object, Origin};
+use crate::model::{Change, Kind, Names, Object, Origin};
 
 /// How long to wait for more changes after the first: an editor or `kubectl` writes several files.
 const SETTLE: Duration = Duration::from_millis(50);
 /// The directory is read this often even when nothing is known to have changed.
 const AGAIN: Duration = Duration::from_secs(30);
+/// Records of pods are looked at this often.
+const LOOK: Duration = Duration::from_secs(1);
 /// No file of manifests is this long; a device or a sparse file may be.
 const MOST_BYTES: u64 = 256 << 20;
 
@@ -33,6 +39,7 @@ const MOST_BYTES: u64 = 256 << 20;
 pub struct Manifests {
     directory: PathBuf,
     watch: Option<Watch>,
+    local: Option<Local>,
     read_at: Instant,
     names: Names,
     files: BTreeMap<PathBuf, Known>,
@@ -50,17 +57,18 @@ struct Known {
 }
 
 impl Manifests {
-    /// A source that has read nothing yet, and begins to watch.
-    pub fn open(directory: impl Into<PathBuf>) -> anyhow::Result<Self> {
+    /// A source that has read nothing yet, and begins to watch the directory and the plugin's records.
+    pub fn open(directory: impl Into<PathBuf>, run_dir: impl Into<PathBuf>) -> anyhow::Result<Self> {
         let mut manifests = Self::new(directory);
         manifests.watch = Some(Watch::new(&manifests.directory)?);
+        manifests.local = Some(Local::new(run_dir.into()));
         Ok(manifests)
     }
 
     /// A source that reads when it is told to.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         let (directory, names, files) = (directory.into(), Names::default(), BTreeMap::new());
-        Self { directory, watch: None, read_at: Instant::now(), names, files }
+        Self { directory, watch: None, local: None, read_at: Instant::now(), names, files }
     }
 
     /// Reads the directory again, and tells all of what holds.
@@ -90,12 +98,29 @@ impl Manifests {
 
     /// Tells every object that holds.
     fn tell(&self, changes: &mut Vec<Change>) {
-        let objects = self.files.values().flat_map(|known| &known.objects);
-        let holding: BTreeMap<(Kind, &Name), &Object> =
-            objects.map(|object| ((object.kind(), &object.name), object)).collect();
+        let objects = self.files.values().flat_map(|known| &known.objects).cloned();
+        let mut holding: Holding = objects.map(|object| ((object.kind(), object.name.clone()), object)).collect();
+        local::address(&mut holding, self.local.as_ref().map_or(&Wired::new(), Local::wired));
+        let slices = local::slices(&holding);
         changes.extend(Kind::ALL.map(Change::Begin));
-        changes.extend(holding.into_values().cloned().map(Change::Put));
+        changes.extend(holding.into_values().chain(slices).map(Change::Put));
         changes.extend(Kind::ALL.map(Change::Whole));
+    }
+
+    /// Waits until there may be something new.
+    async fn changed(&mut self) {
+        let Self { watch: Some(watch), local: Some(local), read_at, .. } = self else { return };
+        let has_looked_otherwise = async {
+            while !local.look() {
+                sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            // Until it has been read, each call waits no longer than this again.
+            () = watch.changed() => *read_at = (*read_at).min(Instant::now() + SETTLE),
+            () = has_looked_otherwise => *read_at = Instant::now(),
+            () = sleep_until(*read_at) => {}
+        }
     }
 }
 
@@ -108,13 +133,7 @@ impl fmt::Display for Manifests {
 impl Source for Manifests {
     fn next(&mut self) -> Next<'_> {
         Box::pin(async {
-            if let Some(watch) = &mut self.watch {
-                tokio::select! {
-                    // Until it has been read, each call waits no longer than this again.
-                    () = watch.changed() => self.read_at = self.read_at.min(Instant::now() + SETTLE),
-                    () = sleep_until(self.read_at) => {}
-                }
-            }
+            self.changed().await;
             sleep_until(self.read_at).await;
             self.read_at = Instant::now() + AGAIN;
             self.read()

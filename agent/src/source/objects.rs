@@ -15,8 +15,8 @@ mod slice;
 
 use serde::{Deserialize, Deserializer};
 
-use self::{calico::Calico, metadata::Metadata};
 pub use self::metadata::{Header, Named};
+use self::{calico::Calico, metadata::Metadata};
 use crate::model::{
     Body, Kind, Name, Names, Object,
     calico::{CalicoPolicySpec, FelixConfiguration, HostEndpoint, Installation, IpPool, NetworkSet, Tier},

@@ -95,7 +95,8 @@ async fn from_kubeconfig(path: &std::path::Path) -> Result<Config, ConnectError>
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(wrong)
 }
 
-fn client(config: &Config, address: http::Uri) -> Result<(String, Client), ConnectError> {
+/// A client for one server, with its address.
+pub(super) fn client(config: &Config, address: http::Uri) -> Result<(String, Client), ConnectError> {
     let text = address.to_string();
     let mut config = config.clone();
     config.cluster_url = address;

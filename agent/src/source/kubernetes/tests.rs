@@ -1,10 +1,10 @@
 use std::{fs, time::Duration};
 
-use kube::{Client, Config};
+use kube::Config;
 use serde_json::{Value, json};
 
 use self::api::{Api, Lists};
-use super::*;
+use super::{follower::path as path_of, *};
 use crate::{
     model::{Model, Name, Origin},
     source::Manifests,
@@ -41,8 +41,8 @@ struct Setup {
 impl Setup {
     fn new(apis: &[&Api], kinds: &[Kind]) -> Self {
         let client = |api: &&Api| {
-            let config = Config::new(api.address.parse().unwrap());
-            (api.address.clone(), Client::try_from(config).unwrap())
+            let address: http::Uri = api.address.parse().unwrap();
+            connect::client(&Config::new(address.clone()), address).unwrap()
         };
         let servers = Servers::new(apis.iter().map(client).collect()).unwrap();
         Self { source: Kubernetes::follow_at(PACE, servers, kinds), model: Model::default() }
@@ -204,12 +204,12 @@ async fn when_one_server_does_not_answer_the_next_is_asked() {
 #[tokio::test]
 async fn a_kind_that_is_not_installed_is_empty_until_it_is() {
     let api = Api::start().await;
-    api.change(|state| state.absent.extend([POLICIES.to_owned(), KEPT_POLICIES.to_owned()]));
+    api.change(|state| state.failing.extend([POLICIES, KEPT_POLICIES].map(|path| (path.to_owned(), 404))));
     let mut setup = Setup::new(&[&api], &[Kind::GlobalNetworkPolicy]);
     setup.synced(Kind::GlobalNetworkPolicy).await;
     assert!(setup.model.standing.unread().is_empty());
     api.change(|state| {
-        state.absent.remove(KEPT_POLICIES);
+        state.failing.remove(KEPT_POLICIES);
         state.put(
             KEPT_POLICIES,
             json!({"apiVersion": "crd.projectcalico.org/v1", "metadata": {"name": "default.a"}, "spec": {}}),
@@ -229,7 +229,7 @@ async fn a_kind_that_is_removed_is_not_believed_at_once() {
     setup.synced(Kind::GlobalNetworkPolicy).await;
     let asked = api.asked(POLICIES);
     api.change(|state| {
-        state.absent.extend([POLICIES.to_owned(), KEPT_POLICIES.to_owned()]);
+        state.failing.extend([POLICIES, KEPT_POLICIES].map(|path| (path.to_owned(), 404)));
         state.cut();
     });
     setup.until("no policy", |model| model.global_policies.is_empty()).await;
@@ -237,13 +237,33 @@ async fn a_kind_that_is_removed_is_not_believed_at_once() {
 }
 
 #[tokio::test]
-async fn where_one_version_is_not_available_the_other_is_read() {
+async fn where_one_version_is_not_to_be_had_the_other_is_read() {
+    for code in [403, 404, 503] {
+        let api = Api::start().await;
+        api.change(|state| {
+            state.failing.insert(POLICIES.to_owned(), code);
+            state.put(KEPT_POLICIES, json!({"metadata": {"name": "a"}, "spec": {}}));
+        });
+        let mut setup = Setup::new(&[&api], &[Kind::GlobalNetworkPolicy]);
+        setup.synced(Kind::GlobalNetworkPolicy).await;
+        assert_eq!(setup.model.global_policies.len(), 1, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_kind_of_which_one_version_is_not_available_and_the_other_not_installed_is_not_empty() {
     let api = Api::start().await;
     api.change(|state| {
-        state.absent.insert(POLICIES.to_owned());
-        state.put(KEPT_POLICIES, json!({"metadata": {"name": "a"}, "spec": {}}));
+        state.failing.insert(POLICIES.to_owned(), 503);
+        state.failing.insert(KEPT_POLICIES.to_owned(), 404);
     });
     let mut setup = Setup::new(&[&api], &[Kind::GlobalNetworkPolicy]);
+    setup.until("told", |model| !model.standing.unread().is_empty()).await;
+    assert!(!setup.model.standing.has_synced(Kind::GlobalNetworkPolicy));
+    api.change(|state| {
+        state.failing.clear();
+        state.put(POLICIES, json!({"metadata": {"name": "a"}, "spec": {}}));
+    });
     setup.synced(Kind::GlobalNetworkPolicy).await;
     assert_eq!(setup.model.global_policies.len(), 1);
 }
@@ -255,7 +275,7 @@ async fn kinds_that_every_cluster_has_are_never_taken_for_absent() {
     let mut setup = Setup::new(&[&api], &[Kind::Node]);
     setup.synced(Kind::Node).await;
     api.change(|state| {
-        state.absent.insert(NODES.to_owned());
+        state.failing.insert(NODES.to_owned(), 404);
         state.cut();
     });
     let origin = Origin::Watch(Kind::Node);
@@ -324,7 +344,7 @@ async fn both_sources_make_the_same_model_of_the_same_objects() {
     api.change(|state| {
         for kind in Kind::ALL {
             let paths_of_kind = kind.api_versions().iter().map(|version| path_of(version, kind));
-            state.absent.extend(paths_of_kind.filter(|path| !paths.contains(path)));
+            state.failing.extend(paths_of_kind.filter(|path| !paths.contains(path)).map(|path| (path, 404)));
         }
     });
     let mut setup = Setup::new(&[&api], &Kind::ALL);
@@ -333,7 +353,8 @@ async fn both_sources_make_the_same_model_of_the_same_objects() {
     assert_eq!(json(&setup.model), json(&from_files));
     assert_eq!(setup.model, from_files);
     let followed: std::collections::BTreeSet<Kind> = Kind::ALL.into_iter().collect();
-    let told: std::collections::BTreeSet<Kind> = SCENARIO.split("\n---\n").map(|document| kind_of(document).0).collect();
+    let told: std::collections::BTreeSet<Kind> =
+        SCENARIO.split("\n---\n").map(|document| kind_of(document).0).collect();
     assert_eq!(told, followed, "the scenario has all kinds");
 }
 
@@ -350,6 +371,29 @@ fn put(api: &Api, document: &str) -> String {
     path
 }
 
-fn path_of(api_version: &str, kind: Kind) -> String {
-    super::follower::path(api_version, kind)
+/// The rules that we ship.
+const RBAC: &str = include_str!("../../../../install/rbac.yaml");
+
+#[test]
+fn the_rules_we_ship_are_what_followers_need_and_no_more() {
+    use std::collections::BTreeSet;
+
+    let documents: Vec<Value> =
+        RBAC.split("\n---\n").map(|document| serde_norway::from_str(document).unwrap()).collect();
+    let role = documents.iter().find(|document| document["kind"] == "ClusterRole").unwrap();
+    let mut granted = BTreeSet::new();
+    for rule in role["rules"].as_array().unwrap() {
+        assert_eq!(rule["verbs"], json!(["list", "watch"]));
+        let texts = |field: &str| {
+            rule[field].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        for group in texts("apiGroups") {
+            granted.extend(texts("resources").into_iter().map(|resource| (group.clone(), resource)));
+        }
+    }
+    let needed = Kind::ALL.into_iter().flat_map(|kind| {
+        let group = |version: &&str| version.split_once('/').map_or("", |(group, _)| group).to_owned();
+        kind.api_versions().iter().map(move |version| (group(version), kind.plural().to_owned()))
+    });
+    assert_eq!(granted, needed.collect());
 }

@@ -241,10 +241,71 @@ fn hostile_files_are_told_and_harm_nobody_else() {
     }
 }
 
+/// A record as the plugin writes it.
+fn wire(run_dir: &Path, pod: &str, address: &str) {
+    use caracal_cni_plugin::record::{Begun, Record, RecordFile};
+
+    let record =
+        Record { pod: pod.to_owned(), addresses: vec![address.parse().unwrap()], complete: true, ..Record::default() };
+    let attachment = caracal_ipam::Attachment::new(&pod.replace('/', "-"), "eth0").unwrap();
+    let begun = RecordFile::begin(&run_dir.join("endpoints/net"), &attachment, record).unwrap();
+    assert!(matches!(begun, Begun::New(_)));
+}
+
+const WEB: &str = "{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop},
+                    spec: {selector: {app: web}, ports: [{port: 80, targetPort: http}]}}\n";
+const WEB_POD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop, labels: {app: web}},
+                        spec: {containers: [{ports: [{name: http, containerPort: 8080}]}]}}\n";
+
+#[tokio::test]
+async fn services_get_endpoints_from_the_pods_that_the_plugin_has_wired() {
+    let directory = tempfile::tempdir().unwrap();
+    let run_dir = directory.path().join("run");
+    fs::write(directory.path().join("a.yaml"), format!("{WEB}---\n{WEB_POD}")).unwrap();
+    let mut manifests = Manifests::open(directory.path(), &run_dir).unwrap();
+    let mut model = Model::default();
+    manifests.next().await.into_iter().for_each(|change| drop(model.apply(change)));
+    assert_eq!(model.slices.by_name().len(), 0, "nobody knows where it is");
+    wire(&run_dir, "shop/a", "10.1.0.5");
+    wire(&run_dir, "shop/other", "10.1.0.6");
+    let address: std::net::IpAddr = "10.1.0.5".parse().unwrap();
+    for _ in 0..10 {
+        manifests.next().await.into_iter().for_each(|change| drop(model.apply(change)));
+        if model.pods.by_address(address).next().is_some() {
+            break;
+        }
+    }
+    let web = Name::new("shop", "web");
+    let slices: Vec<_> = model.slices.of_service(&web).collect();
+    let [slice] = &slices[..] else { panic!("{slices:?}") };
+    assert_eq!((slice.endpoints[0].address, slice.endpoints[0].ready, slice.ports[0].port), (address, true, 8080));
+}
+
+#[test]
+fn endpoints_that_are_written_down_are_not_computed() {
+    let addressed = WEB_POD.replace("spec:", "status: {podIP: 10.1.0.5}, spec:");
+    let mut setup = Setup::new(&[("a.yaml", WEB), ("b.yaml", &addressed)]);
+    assert_eq!(setup.errors(), [""; 0]);
+    let web = Name::new("shop", "web");
+    let addresses = |setup: &Setup| -> Vec<String> {
+        let slices = setup.model.slices.of_service(&web);
+        slices.map(|slice| slice.endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect()).collect()
+    };
+    assert_eq!(addresses(&setup), ["10.1.0.5"]);
+    let written = "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, endpoints: [{addresses: [192.0.2.7]}],
+                    metadata: {name: web-1, namespace: shop, labels: {kubernetes.io/service-name: web}}}";
+    setup.write("c.yaml", written.as_bytes());
+    setup.read();
+    assert_eq!(addresses(&setup), ["192.0.2.7"]);
+    setup.remove("c.yaml");
+    setup.read();
+    assert_eq!(addresses(&setup), ["10.1.0.5"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn whoever_stops_waiting_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let mut manifests = Manifests::open(directory.path()).unwrap();
+    let mut manifests = Manifests::open(directory.path(), directory.path().join("run")).unwrap();
     let mut model = Model::default();
     for change in manifests.next().await {
         model.apply(change);

@@ -68,8 +68,7 @@ impl Read<'_> for Node {
             let of_kind = status.addresses.iter().filter(|address| address.kind == kind);
             of_kind.filter_map(|address| address.address.parse().ok()).collect()
         };
-        let is_leaving =
-            metadata.deletion_timestamp.is_some() || spec.taints.iter().any(|taint| taint.key == LEAVING);
+        let is_leaving = metadata.deletion_timestamp.is_some() || spec.taints.iter().any(|taint| taint.key == LEAVING);
         let node = model::Node {
             labels: names.labels(&metadata.labels),
             pod_cidrs,

@@ -122,7 +122,8 @@ impl Read<'_> for Service {
 
     fn body(self, _: Kind, names: &mut Names, _: Unknown) -> Body {
         let Self { metadata, spec, status } = self;
-        let cluster_ips = if spec.cluster_ips.is_empty() { spec.cluster_ip.into_iter().collect() } else { spec.cluster_ips };
+        let cluster_ips =
+            if spec.cluster_ips.is_empty() { spec.cluster_ip.into_iter().collect() } else { spec.cluster_ips };
         let affinity_seconds = (spec.session_affinity.as_deref() == Some("ClientIP")).then(|| {
             let client_ip = spec.session_affinity_config.and_then(|config| config.client_ip);
             client_ip.and_then(|client_ip| client_ip.timeout_seconds).unwrap_or(AFFINITY_SECONDS)

@@ -97,8 +97,12 @@ fn a_service_is_read() {
           status: {loadBalancer: {ingress: [{ip: 198.51.100.1}, {ip: 198.51.100.2, ipMode: Proxy},
                                             {ip: 198.51.100.3, ipMode: VIP}, {hostname: example.org}]}}}"
     );
-    let port = |name: &str, protocol, port, node_port, target| {
-        ServicePort { name: name.into(), protocol, port, node_port, target }
+    let port = |name: &str, protocol, port, node_port, target| ServicePort {
+        name: name.into(),
+        protocol,
+        port,
+        node_port,
+        target,
     };
     let expected = Service {
         kind: ServiceType::LoadBalancer,
@@ -122,7 +126,8 @@ fn a_service_is_read() {
         ..Service::default()
     };
     assert_eq!(service, expected);
-    let headless = body!(Service, "{metadata: {name: s}, spec: {clusterIP: None, sessionAffinity: ClientIP, ports: null}}");
+    let headless =
+        body!(Service, "{metadata: {name: s}, spec: {clusterIP: None, sessionAffinity: ClientIP, ports: null}}");
     assert!(headless.is_headless && headless.cluster_ips.is_empty());
     assert_eq!(headless.affinity_seconds, Some(10_800));
 }
@@ -159,7 +164,8 @@ fn a_slice_is_read() {
     let ports: Vec<(&str, u16)> = slice.ports.iter().map(|port| (&*port.name, port.port)).collect();
     assert_eq!(ports, [("", 80), ("", 7)]);
     assert_eq!(slice.service.as_deref(), Some("s"));
-    let names = body!(EndpointSlice, "{metadata: {name: f}, addressType: FQDN, endpoints: [{addresses: [example.org]}]}");
+    let names =
+        body!(EndpointSlice, "{metadata: {name: f}, addressType: FQDN, endpoints: [{addresses: [example.org]}]}");
     assert!(names.endpoints.is_empty() && names.service.is_none());
     let empty = body!(EndpointSlice, "{metadata: {name: f}, addressType: IPv6, endpoints: null, ports: null}");
     assert!(empty.endpoints.is_empty());
@@ -241,7 +247,8 @@ fn policies_of_calico_are_read_by_both_apis() {
                                  metadata: {annotations: {a: b}}, http: {methods: [GET], paths: [{exact: /a}, {prefix: /b}]}},
                                 {action: Pass}, {action: Deny}], egress: null, performanceHints: [AssumeNeededOnEveryNode]}}";
     let v1 = v3.replace("projectcalico.org/v3", "crd.projectcalico.org/v1").replace("deny-all", "default.deny-all");
-    let (new, old) = (read_text(Kind::CalicoNetworkPolicy, v3).unwrap(), read_text(Kind::CalicoNetworkPolicy, &v1).unwrap());
+    let (new, old) =
+        (read_text(Kind::CalicoNetworkPolicy, v3).unwrap(), read_text(Kind::CalicoNetworkPolicy, &v1).unwrap());
     assert_eq!(new, old);
     assert_eq!(new.name.to_string(), "shop/deny-all");
     let Body::CalicoNetworkPolicy(policy) = new.body else { panic!("{new:?}") };
@@ -272,7 +279,10 @@ fn labels_of_calicos_objects_are_found_where_its_storage_has_them() {
 fn calicos_configuration_is_read() {
     let felix = body!(FelixConfiguration, "{metadata: {name: default}, spec: {bpfEnabled: true, x: {y: [1]}}}");
     assert_eq!(felix.settings["bpfEnabled"], true);
-    let pool = body!(IpPool, "{metadata: {name: p}, spec: {cidr: 10.1.0.0/16, vxlanMode: CrossSubnet, natOutgoing: true, blockSize: 26}}");
+    let pool = body!(
+        IpPool,
+        "{metadata: {name: p}, spec: {cidr: 10.1.0.0/16, vxlanMode: CrossSubnet, natOutgoing: true, blockSize: 26}}"
+    );
     assert_eq!((pool.block_size, pool.nat_outgoing, pool.disabled), (Some(26), true, false));
     let tier = body!(Tier, "{metadata: {name: t}, spec: {order: 1, defaultAction: Pass}}");
     assert_eq!(tier.order, Some(1.0));
@@ -297,7 +307,11 @@ fn what_cannot_be_read_is_told_by_field() {
         (Kind::Pod, "{metadata: {name: a/b}}", "metadata.name: invalid value: string \"a/b\""),
         (Kind::Pod, "{metadata: {name: a, namespace: ''}}", "metadata.namespace: invalid value"),
         (Kind::Pod, "{metadata: {name: a, labels: {b: [1]}}}", "metadata.labels.b: invalid type: sequence"),
-        (Kind::Pod, "{metadata: {name: a}, status: {podIP: nowhere}}", "status.podIP: \"nowhere\" is not an IP address"),
+        (
+            Kind::Pod,
+            "{metadata: {name: a}, status: {podIP: nowhere}}",
+            "status.podIP: \"nowhere\" is not an IP address",
+        ),
         (Kind::Pod, "{metadata: {name: a}, status: {podIPs: [{ip: 1.2.3.256}]}}", "status.podIPs[0].ip: invalid"),
         (
             Kind::Pod,
@@ -331,7 +345,11 @@ fn what_cannot_be_read_is_told_by_field() {
             "{metadata: {name: a}, spec: {podSelector: {matchExpressions: [{key: a, operator: Like}]}}}",
             "spec.podSelector.matchExpressions[0].operator: unknown variant `Like`",
         ),
-        (Kind::ClusterNetworkPolicy, "{metadata: {name: a}, spec: {tier: Admin, priority: 70000, subject: {}}}", "spec.priority: "),
+        (
+            Kind::ClusterNetworkPolicy,
+            "{metadata: {name: a}, spec: {tier: Admin, priority: 70000, subject: {}}}",
+            "spec.priority: ",
+        ),
         (
             Kind::GlobalNetworkPolicy,
             "{metadata: {name: a}, spec: {ingress: [{action: allow}]}}",
@@ -348,7 +366,11 @@ fn what_cannot_be_read_is_told_by_field() {
             "{metadata: {name: a, annotations: {projectcalico.org/metadata: '{'}}, spec: {}}",
             "metadata.annotations.projectcalico.org/metadata: not metadata as JSON",
         ),
-        (Kind::IpPool, "{metadata: {name: a}, spec: {cidr: 10.0.0.0/8, vxlanMode: Sometimes}}", "spec.vxlanMode: unknown variant"),
+        (
+            Kind::IpPool,
+            "{metadata: {name: a}, spec: {cidr: 10.0.0.0/8, vxlanMode: Sometimes}}",
+            "spec.vxlanMode: unknown variant",
+        ),
         (Kind::Tier, "{metadata: {name: a}}", "missing field `spec`"),
     ];
     for (kind, yaml, expected) in cases {
@@ -363,7 +385,10 @@ fn json_that_is_none_is_told() {
     for text in ["", "{", "null", "7", "\"text\"", "[]", "{\"metadata\":{\"name\":\"a\"}} {", "\u{0}", &deep] {
         for kind in Kind::ALL {
             let read = read_json(kind, text, &mut Names::default());
-            assert!(read.as_ref().is_err_and(|error| !error.is_empty()) || text.ends_with(" {"), "{kind:?} {text}: {read:?}");
+            assert!(
+                read.as_ref().is_err_and(|error| !error.is_empty()) || text.ends_with(" {"),
+                "{kind:?} {text}: {read:?}"
+            );
         }
     }
 }

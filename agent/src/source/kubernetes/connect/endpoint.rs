@@ -71,9 +71,8 @@ pub fn of_environment(var: impl Fn(&str) -> Option<String>) -> Result<Vec<Uri>, 
 
 /// What the ConfigMap says: mounted as a directory, as an object, or as lines of `NAME=value`.
 pub fn read(path: &Path) -> Result<Vec<Uri>, EndpointError> {
-    let read = |path: &Path| {
-        fs::read_to_string(path).map_err(|source| EndpointError::Read { path: path.to_owned(), source })
-    };
+    let read =
+        |path: &Path| fs::read_to_string(path).map_err(|source| EndpointError::Read { path: path.to_owned(), source });
     let data = if path.is_dir() {
         let port = path.join(PORT);
         let port = if port.exists() { Some(read(&port)?) } else { None };

@@ -41,8 +41,8 @@ impl Follower {
         for api_version in self.kind.api_versions() {
             match self.list_version(chosen, api_version).await {
                 Err(Trouble::Absent) => {}
-                // An extension's server may be away while the other version is at hand.
-                Err(unavailable @ Trouble::Unavailable(_)) => trouble = unavailable,
+                // An extension's server may be away, or have rules of its own, while the other version is at hand.
+                Err(other @ (Trouble::Unavailable(_) | Trouble::Refused(_))) => trouble = other,
                 result => return result,
             }
         }

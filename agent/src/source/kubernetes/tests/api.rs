@@ -1,7 +1,7 @@
 //! An API server on loopback: it lists and watches, as far as followers ask, and fails on demand.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -38,8 +38,8 @@ pub struct State {
     pub forgotten: u64,
     /// Whether lists are streamed; otherwise the wish is refused, or not even understood.
     pub lists: Lists,
-    /// Paths that are not installed.
-    pub absent: BTreeSet<String>,
+    /// Answered at these paths.
+    pub failing: BTreeMap<String, u16>,
     /// Answered to every request, with a `Status`.
     pub status: Option<u16>,
     /// Connections are closed before they are answered.
@@ -177,8 +177,7 @@ async fn serve(mut socket: TcpStream, shared: &Shared) -> std::io::Result<()> {
             }
             state.requests.push(target.clone());
             let wants_list = query.contains_key("sendInitialEvents");
-            match state.status {
-                _ if state.absent.contains(path) => Err(404),
+            match state.failing.get(path).copied().or(state.status) {
                 Some(code) => Err(code),
                 None if wants_list && state.lists == Lists::Refused => Err(422),
                 None => Ok(state.list(path, &query).to_string()),
