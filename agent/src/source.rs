@@ -10,7 +10,12 @@ mod watch;
 
 use std::{fmt, path::Path, pin::Pin};
 
-pub use self::{kubernetes::Kubernetes, manifests::Manifests, watch::Watch};
+pub use self::{
+    kubernetes::Kubernetes,
+    manifests::{Manifests, read_manifest},
+    objects::read_json,
+    watch::Watch,
+};
 use crate::{
     Follow,
     model::{Change, Kind},

@@ -14,7 +14,6 @@ use super::{Labels, Name, Protocol, Stock, Text, stock::Put};
 
 /// A pod of any node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "Kubernetes has them so")]
 pub struct Pod {
     /// Where it runs; none before that is decided.
     pub node: Option<Text>,

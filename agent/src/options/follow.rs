@@ -21,12 +21,12 @@ pub struct Follow {
     #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// Address of an API server, such as https://192.0.2.1:6443, instead of those that are known otherwise; may be given
+    /// Address of an API server, such as `https://192.0.2.1:6443`, instead of those that are known otherwise; may be given
     /// several times: when one does not answer, the next is asked.
     #[arg(long = "api-server", value_name = "URL", value_delimiter = ',', conflicts_with = "manifests")]
     pub api_servers: Vec<String>,
 
-    /// The ConfigMap kubernetes-services-endpoint with `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`: a directory it
+    /// The `ConfigMap` kubernetes-services-endpoint with `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`: a directory it
     /// is mounted as, or a file of NAME=value lines.
     #[arg(long, value_name = "PATH", conflicts_with = "manifests")]
     pub services_endpoint: Option<PathBuf>,

@@ -34,6 +34,11 @@ const LOOK: Duration = Duration::from_secs(1);
 /// No file of manifests is this long; a device or a sparse file may be.
 const MOST_BYTES: u64 = 256 << 20;
 
+/// The objects of a file, or the line and what is wrong there.
+pub fn read_manifest(text: &str, names: &mut Names) -> Result<Vec<Object>, String> {
+    documents::read(text, names).map(|content| content.objects).map_err(|wrong| wrong.to_string())
+}
+
 /// The directory, and the last good state of each file.
 #[derive(Debug)]
 pub struct Manifests {

@@ -11,7 +11,6 @@ use crate::model::{nullable::nullable, policy::Direction};
 /// What a policy of Calico says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[expect(clippy::struct_excessive_bools, reason = "Calico has them so")]
 pub struct CalicoPolicySpec {
     /// Its tier.
     #[serde(deserialize_with = "default_tier")]

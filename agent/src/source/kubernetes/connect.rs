@@ -1,8 +1,8 @@
 //! How the API servers are reached.
 //!
 //! Never by the service that Caracal itself provides: it would wait for itself. So addresses come, in this order, from
-//! the options, from the ConfigMap `kubernetes-services-endpoint` that Calico's users have, and from the kubeconfig or
-//! the environment; the environment is that ConfigMap's where a DaemonSet takes it from there.
+//! the options, from the `ConfigMap` `kubernetes-services-endpoint` that Calico's users have, and from the kubeconfig or
+//! the environment; the environment is that `ConfigMap`'s where a `DaemonSet` takes it from there.
 
 mod endpoint;
 
@@ -26,7 +26,7 @@ pub struct Settings {
     pub kubeconfig: Option<PathBuf>,
     /// Addresses: `https://192.0.2.1:6443`, or a part of that.
     pub servers: Vec<String>,
-    /// The ConfigMap `kubernetes-services-endpoint`: mounted as a directory, or a file.
+    /// The `ConfigMap` `kubernetes-services-endpoint`: mounted as a directory, or a file.
     pub services_endpoint: Option<PathBuf>,
 }
 

@@ -214,14 +214,17 @@ fn other_kinds_are_passed_over() {
 #[test]
 fn hostile_files_are_told_and_harm_nobody_else() {
     let deep = |open: &str, close: &str| format!("a: {}{}", open.repeat(10_000), close.repeat(10_000)).into_bytes();
-    let laughs: String = (1..30).map(|n| format!("l{n}: &l{n} [*l{}, *l{}]\n", n - 1, n - 1)).collect();
+    let laughs: Vec<String> = (1..30).map(|n| format!("l{n}: &l{n} [*l{}, *l{}]\n", n - 1, n - 1)).collect();
     let cases = [
         ("not text", b"apiVersion: v1\nkind: Node\nmetadata: {name: \xff\xfe}\n".to_vec()),
         ("deep flow", deep("[", "]")),
         ("deep maps", deep("{a: ", "}")),
         ("deep lists", format!("a:\n  {}b\n", "- ".repeat(10_000)).into_bytes()),
         ("deep keys", format!("a:\n  {}b\n", "? ".repeat(10_000)).into_bytes()),
-        ("many aliases", format!("l0: &l0 [ha]\n{laughs}{}", NODE.replace("n1}", "n1, labels: *l29}")).into_bytes()),
+        (
+            "many aliases",
+            format!("l0: &l0 [ha]\n{}{}", laughs.concat(), NODE.replace("n1}", "n1, labels: *l29}")).into_bytes(),
+        ),
         ("unknown alias", b"apiVersion: *what\nkind: Node\n".to_vec()),
         ("tabs", b"apiVersion: v1\nkind:\tNode\n\tmetadata: {name: a}\n".to_vec()),
         ("two roots", b"apiVersion: v1\n- kind\n".to_vec()),
@@ -264,13 +267,17 @@ async fn services_get_endpoints_from_the_pods_that_the_plugin_has_wired() {
     fs::write(directory.path().join("a.yaml"), format!("{WEB}---\n{WEB_POD}")).unwrap();
     let mut manifests = Manifests::open(directory.path(), &run_dir).unwrap();
     let mut model = Model::default();
-    manifests.next().await.into_iter().for_each(|change| drop(model.apply(change)));
+    for change in manifests.next().await {
+        model.apply(change);
+    }
     assert_eq!(model.slices.by_name().len(), 0, "nobody knows where it is");
     wire(&run_dir, "shop/a", "10.1.0.5");
     wire(&run_dir, "shop/other", "10.1.0.6");
     let address: std::net::IpAddr = "10.1.0.5".parse().unwrap();
     for _ in 0..10 {
-        manifests.next().await.into_iter().for_each(|change| drop(model.apply(change)));
+        for change in manifests.next().await {
+            model.apply(change);
+        }
         if model.pods.by_address(address).next().is_some() {
             break;
         }
@@ -287,19 +294,19 @@ fn endpoints_that_are_written_down_are_not_computed() {
     let mut setup = Setup::new(&[("a.yaml", WEB), ("b.yaml", &addressed)]);
     assert_eq!(setup.errors(), [""; 0]);
     let web = Name::new("shop", "web");
-    let addresses = |setup: &Setup| -> Vec<String> {
+    let told = |setup: &Setup| -> Vec<String> {
         let slices = setup.model.slices.of_service(&web);
         slices.map(|slice| slice.endpoints.iter().map(|endpoint| endpoint.address.to_string()).collect()).collect()
     };
-    assert_eq!(addresses(&setup), ["10.1.0.5"]);
+    assert_eq!(told(&setup), ["10.1.0.5"]);
     let written = "{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, endpoints: [{addresses: [192.0.2.7]}],
                     metadata: {name: web-1, namespace: shop, labels: {kubernetes.io/service-name: web}}}";
     setup.write("c.yaml", written.as_bytes());
     setup.read();
-    assert_eq!(addresses(&setup), ["192.0.2.7"]);
+    assert_eq!(told(&setup), ["192.0.2.7"]);
     setup.remove("c.yaml");
     setup.read();
-    assert_eq!(addresses(&setup), ["10.1.0.5"]);
+    assert_eq!(told(&setup), ["10.1.0.5"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -313,7 +320,9 @@ async fn whoever_stops_waiting_loses_nothing() {
     fs::write(directory.path().join("a.yaml"), NODE).unwrap();
     for _ in 0..200 {
         if let Ok(changes) = tokio::time::timeout(Duration::from_secs(1), manifests.next()).await {
-            changes.into_iter().for_each(|change| drop(model.apply(change)));
+            for change in changes {
+                model.apply(change);
+            }
         }
     }
     assert_eq!(model.nodes.len(), 1);

@@ -1,6 +1,6 @@
 //! `v1 Pod`.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use caracal_cni_plugin::bandwidth::{Bandwidth, Rate};
 use serde::Deserialize;
@@ -57,10 +57,10 @@ impl Container {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct ContainerPort {
     name: Option<String>,
-    container_port: u16,
+    #[serde(rename = "containerPort")]
+    number: u16,
     #[serde(default)]
     protocol: Protocol,
 }
@@ -129,15 +129,16 @@ impl Read<'_> for Pod {
 }
 
 impl PodSpec {
-    fn ports(&self, names: &mut Names) -> std::sync::Arc<[NamedPort]> {
+    fn ports(&self, names: &mut Names) -> Arc<[NamedPort]> {
         let sidecars = self.init_containers.iter().filter(|container| container.is_sidecar());
         let ports = self.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
-        let named = ports.filter_map(|port| {
-            let name = names.text(port.name.as_ref()?);
-            Some(NamedPort { name, protocol: port.protocol, port: port.container_port })
-        });
-        let named = named.collect::<Vec<_>>();
-        names.ports(named)
+        let mut read = Vec::new();
+        for port in ports {
+            if let Some(name) = &port.name {
+                read.push(NamedPort { name: names.text(name), protocol: port.protocol, port: port.number });
+            }
+        }
+        names.ports(read)
     }
 }
 

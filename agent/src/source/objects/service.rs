@@ -74,15 +74,17 @@ struct ClientIp {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Port {
     #[serde(default, deserialize_with = "nullable")]
     name: String,
     #[serde(default, deserialize_with = "nullable")]
     protocol: Protocol,
-    port: u16,
-    node_port: Option<u16>,
-    target_port: Option<Target>,
+    #[serde(rename = "port")]
+    number: u16,
+    #[serde(rename = "nodePort")]
+    of_nodes: Option<u16>,
+    #[serde(rename = "targetPort")]
+    target: Option<Target>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -152,14 +154,15 @@ impl Read<'_> for Service {
 
 impl Port {
     fn read(self, names: &mut Names) -> ServicePort {
-        let Self { name, protocol, port, node_port, target_port } = self;
-        let target = match target_port {
+        let Self { name, protocol, number, of_nodes, target } = self;
+        let target = match target {
             // Who says 0 says nothing.
-            None | Some(Target::Number(0)) => Target::Number(port),
+            None | Some(Target::Number(0)) => Target::Number(number),
             Some(Target::Name(name)) => Target::Name(names.text(&name)),
-            Some(number) => number,
+            Some(target) => target,
         };
-        ServicePort { name: names.text(&name), protocol, port, node_port: node_port.filter(|port| *port > 0), target }
+        let node_port = of_nodes.filter(|port| *port > 0);
+        ServicePort { name: names.text(&name), protocol, port: number, node_port, target }
     }
 }
 

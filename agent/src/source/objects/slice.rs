@@ -45,7 +45,8 @@ struct Port {
     name: String,
     #[serde(deserialize_with = "nullable")]
     protocol: Protocol,
-    port: Option<u16>,
+    #[serde(rename = "port")]
+    number: Option<u16>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -92,8 +93,8 @@ impl Read<'_> for EndpointSlice {
 
     fn body(self, _: Kind, names: &mut Names, _: Unknown) -> Body {
         let Self { metadata, address_type, ports, endpoints } = self;
-        let ports = ports.into_iter().filter_map(|Port { name, protocol, port }| {
-            let port = port.filter(|port| *port > 0)?;
+        let ports = ports.into_iter().filter_map(|Port { name, protocol, number }| {
+            let port = number.filter(|port| *port > 0)?;
             Some(SlicePort { name: names.text(&name), protocol, port })
         });
         let ports = ports.collect();

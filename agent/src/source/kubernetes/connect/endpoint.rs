@@ -39,7 +39,7 @@ struct ConfigMap {
     data: Option<Data>,
 }
 
-/// What a ConfigMap, a directory or the environment says.
+/// What a `ConfigMap`, a directory or the environment says.
 #[derive(Debug, Default, Deserialize)]
 struct Data {
     #[serde(rename = "KUBERNETES_SERVICE_HOST")]
@@ -69,7 +69,7 @@ pub fn of_environment(var: impl Fn(&str) -> Option<String>) -> Result<Vec<Uri>, 
     data.urls()
 }
 
-/// What the ConfigMap says: mounted as a directory, as an object, or as lines of `NAME=value`.
+/// What the `ConfigMap` says: mounted as a directory, as an object, or as lines of `NAME=value`.
 pub fn read(path: &Path) -> Result<Vec<Uri>, EndpointError> {
     let read =
         |path: &Path| fs::read_to_string(path).map_err(|source| EndpointError::Read { path: path.to_owned(), source });
