@@ -4,17 +4,21 @@
 //! * [`model`] is that as plain structs.
 //! * [`compile`] computes, without touching a kernel, what the node should hold.
 //! * [`apply`] writes the difference between that and what it does hold.
+//! * [`config`] is how the agent itself is set up, and [`face`] what it shows of itself.
 //!
 //! The agent may be killed at any moment: what it pinned and routed goes on working, and the next start writes only
 //! what is not right already.
 
 pub mod apply;
 pub mod compile;
+pub mod config;
+pub mod face;
 mod lock;
+pub mod logs;
 pub mod model;
 mod options;
 mod run;
 pub mod source;
 
-pub use options::{Follow, Options, PortRange, ReversePath};
+pub use options::{Follow, Host, LogFilter, Options, PortRange, ReversePath};
 pub use run::run;

@@ -2,18 +2,45 @@
 
 use std::process::ExitCode;
 
-use caracal_agent::{Options, run};
-use clap::Parser;
+use caracal_agent::{
+    config::{Config, Invocation, Shared},
+    face::Health,
+    logs, run,
+};
+
+/// As command lines that make no sense end.
+const USAGE: u8 = 2;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let options = Options::parse();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).init();
-    match run(&options).await {
+    let invocation = Invocation::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let config = match Config::start(&invocation, std::env::vars_os()) {
+        Ok(config) => config,
+        Err(refusal) => return refused(&refusal.to_string()),
+    };
+    if let Some(output) = invocation.show {
+        return show(&config.show(output));
+    }
+    logs::set(&config.options().log_level, config.options().log_format);
+    match run(&Shared::new(config, Health::default())).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+#[expect(clippy::print_stdout, reason = "this is the program's output")]
+fn show(text: &str) -> ExitCode {
+    print!("{text}");
+    ExitCode::SUCCESS
+}
+
+#[expect(clippy::print_stderr, reason = "nobody has said yet how to log")]
+fn refused(text: &str) -> ExitCode {
+    for line in text.lines() {
+        eprintln!("error: {line}");
+    }
+    ExitCode::from(USAGE)
 }

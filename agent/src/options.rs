@@ -1,96 +1,184 @@
-//! The command line.
+//! The settings, each once: name, type, default, what is allowed, what it does, when a change takes effect.
 
 mod events;
 mod follow;
+mod host;
+mod log_filter;
 mod port_range;
 mod reverse_path;
 
 use std::path::PathBuf;
 
 use anyhow::ensure;
-use caracal_datapath::{Root, conntrack::Given};
-use clap::{ArgAction, Parser};
+use caracal_datapath::{Root, conntrack};
 use ipnetwork::IpNetwork;
 
-pub use self::{events::Events, follow::Follow, port_range::PortRange, reverse_path::ReversePath};
+pub use self::{
+    events::{BufferKib, Which},
+    follow::Follow,
+    host::Host,
+    log_filter::LogFilter,
+    port_range::PortRange,
+    reverse_path::ReversePath,
+};
+use crate::{
+    config::{
+        Change, Problem, Setting,
+        kind::{Choice, Kind, Many, Maybe, Parsed, Switch, Whole},
+    },
+    logs::Format,
+};
 
-/// Keeps a node's eBPF maps and routes in step with what the cluster says.
-///
-/// On SIGTERM or SIGINT it ends and leaves everything it set up in place: pods go on talking without it.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "caracal-agent", version)]
-pub struct Options {
-    /// Where the cluster's objects come from.
-    #[command(flatten)]
-    pub follow: Follow,
+/// Writes the list once: the struct that everybody uses, and what is known of each setting.
+macro_rules! settings {
+    ($($(#[doc = $help:literal])+
+        $name:literal $field:ident: $type:ty = [$($default:expr)?], $value_name:literal, $kind:expr, $change:ident
+        $(, $alias:literal)?;)+) => {
+        /// The settings in force.
+        #[derive(Clone, Debug)]
+        #[expect(clippy::struct_excessive_bools, reason = "switches that have nothing to do with each other")]
+        pub struct Options { $($(#[doc = $help])+ pub $field: $type,)+ }
 
-    /// This node's name among the Node objects [default: the host name].
-    #[arg(long, value_name = "NAME", env = "NODE_NAME")]
-    pub node_name: Option<String>,
+        /// Every setting, in the order in which people read about them.
+        pub static SETTINGS: &[Setting] = &[$(Setting {
+            name: $name,
+            value_name: $value_name,
+            help: concat!($($help),+).trim_ascii(),
+            default: &[$($default)?],
+            kind: &$kind,
+            change: Change::$change,
+            aliases: &[$($alias)?],
+        },)+];
 
-    /// Directory on a bpffs that holds the pinned programs and maps; the file system is mounted if it is not.
-    #[arg(long, value_name = "DIR", default_value = Root::DEFAULT)]
-    pub bpffs: PathBuf,
+        impl Options {
+            /// From the texts of each setting, by its name.
+            pub fn read<'a>(texts: impl Fn(&'static str) -> &'a [String]) -> Result<Self, Problem> {
+                Ok(Self { $($field: $kind.read(texts($name)).map_err(|why| Problem::of($name, &why))?,)+ })
+            }
+        }
+    };
+}
 
-    /// Directory for the lock that keeps a second agent away.
-    #[arg(long, value_name = "DIR", default_value = "/run/caracal")]
-    pub run_dir: PathBuf,
+settings! {
+    /// Directory of Kubernetes YAML files to follow, instead of the Kubernetes API.
+    "manifests" manifests: Option<PathBuf> = [], "DIR", Maybe(Parsed::<PathBuf>::new("a directory")), Restart;
+
+    /// Follow the Kubernetes API, as the service account of the pod that this runs in.
+    "kubernetes" kubernetes: bool = ["false"], "BOOL", Switch, Restart;
+
+    /// Follow the Kubernetes API, as this file says.
+    "kubeconfig" kubeconfig: Option<PathBuf> = [], "FILE", Maybe(Parsed::<PathBuf>::new("a file")), Restart;
+
+    /// Address of an API server, instead of those that are known otherwise; may be given several times. When one does not
+    /// answer, the next is asked.
+    "api-server" api_servers: Vec<String> = [], "URL", Many(Parsed::<String>::new("a URL such as https://192.0.2.1:6443")), Restart;
+
+    /// The ConfigMap kubernetes-services-endpoint with `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`: a directory it
+    /// is mounted as, or a file of NAME=value lines.
+    "services-endpoint" services_endpoint: Option<PathBuf> = [], "PATH",
+        Maybe(Parsed::<PathBuf>::new("a directory or a file")), Restart;
+
+    /// This node's name among the Node objects. If it is not given, the host name.
+    "node-name" node_name: Option<String> = [], "NAME", Maybe(Parsed::<String>::new("a name")), Restart, "NODE_NAME";
+
+    /// Directory on a bpffs that holds the pinned programs and maps. The file system is mounted if it is not.
+    "bpffs" bpffs: PathBuf = [Root::DEFAULT], "DIR", Parsed::<PathBuf>::new("a directory"), Restart;
+
+    /// Directory for the lock that keeps a second agent away, and for what the agent remembers.
+    "run-dir" run_dir: PathBuf = ["/run/caracal"], "DIR", Parsed::<PathBuf>::new("a directory"), Restart;
 
     /// Entries of each table of flows that both sides want (IPv4 and IPv6). An entry takes about 150 bytes of kernel memory,
-    /// IPv6 180. The tables of all other flows have a quarter of that, from 16384 to 262144 [default: what is pinned; else
-    /// one for each 128 KiB of memory, as a power of two from 65536 to 1048576].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1024..))]
-    pub flow_entries: Option<u32>,
+    /// IPv6 180. The tables of all other flows have a quarter of that, from 16384 to 262144. If it is not given: what is pinned;
+    /// else one for each 128 KiB of memory, as a power of two from 65536 to 1048576.
+    "flow-entries" flow_entries: Option<u32> = [], "N", Maybe(Whole::<u32>(1024..=u32::MAX)), Restart;
 
     /// For how many seconds flows may be silent, instead of the kernel's defaults: tcp-established=3600,udp=60. There are
     /// tcp-syn-sent, tcp-syn-recv, tcp-established, tcp-unacknowledged, tcp-fin-wait, tcp-time-wait, tcp-close, udp,
     /// udp-stream, icmp, sctp-cookie-wait, sctp-cookie-echoed, sctp-established, sctp-heartbeat-sent, sctp-shutdown,
     /// sctp-closed and generic.
-    #[arg(long = "timeout", value_name = "NAME=SECONDS", value_delimiter = ',')]
-    pub timeouts: Vec<Given>,
+    "timeout" timeouts: Vec<conntrack::Given> = [], "NAME=SECONDS",
+        Many(Parsed::<conntrack::Given>::new("NAME=SECONDS")), Restart;
 
-    /// Whether the host translates addresses of pods' flows (kube-proxy, port mappings): then the first packet of a flow
+    /// Whether the host translates addresses of pods' flows (kube-proxy, port mappings). Then the first packet of a flow
     /// between pods of this node passes the host's stack, and the flow becomes direct with the reply.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
-    pub host_nat: bool,
+    "host-nat" host_nat: bool = ["true"], "BOOL", Switch, Restart;
 
     /// Whether what pods send to the outside world leaves under the node's address, without netfilter. Needs
     /// `--host-nat=false`.
-    #[arg(long, value_name = "BOOL", default_value_t = false, action = ArgAction::Set)]
-    pub masquerade: bool,
+    "masquerade" masquerade: bool = ["false"], "BOOL", Switch, Restart;
 
     /// The node's ports that are lent to masqueraded flows. Nothing else on the node may send from them: keep them out of
     /// `net.ipv4.ip_local_port_range`, or reserve them in `net.ipv4.ip_local_reserved_ports`.
-    #[arg(long, value_name = "FIRST-LAST", default_value = PortRange::DEFAULT)]
-    pub masquerade_ports: PortRange,
+    "masquerade-ports" masquerade_ports: PortRange = [PortRange::DEFAULT], "FIRST-LAST",
+        Parsed::<PortRange>::new("a range of ports between 1024 and 65535"), Restart;
 
     /// A network that knows the way to pods, so that what they send there keeps their address; may be given several times.
     /// The pod CIDRs of all Node objects always are.
-    #[arg(long, value_name = "CIDR")]
-    pub no_masquerade_to: Vec<IpNetwork>,
+    "no-masquerade-to" no_masquerade_to: Vec<IpNetwork> = [], "CIDR",
+        Many(Parsed::<IpNetwork>::new("a network such as 192.0.2.0/24")), Live;
 
-    /// Which senders beyond the node's NICs the first packet of a flow to a pod is believed: any, those that the host has a
+    /// Which senders beyond the node's NICs the first packet of a flow to a pod is believed. Any, those that the host has a
     /// route to, or those that this route leads to by the same NIC. Matters with `--host-nat=false`: otherwise the host's
     /// `rp_filter` decides.
-    #[arg(long, value_name = "MODE", value_enum, default_value_t = ReversePath::Loose)]
-    pub reverse_path: ReversePath,
+    "reverse-path" reverse_path: ReversePath = ["loose"], "MODE", Choice::<ReversePath>::new(), Restart;
 
-    /// An interface that other machines reach this node by; may be given several times [default: all with an address that
-    /// are not a pod's].
-    #[arg(long = "nic", value_name = "NAME")]
-    pub nics: Vec<String>,
+    /// An interface that other machines reach this node by; may be given several times. If none is given, all with an
+    /// address that are not a pod's.
+    "nic" nics: Vec<String> = [], "NAME", Many(Parsed::<String>::new("the name of an interface")), Restart;
 
-    /// The cgroup below which processes reach port mappings by the node's own addresses [default: the root of cgroup2].
-    #[arg(long, value_name = "DIR")]
-    pub cgroup: Option<PathBuf>,
+    /// The cgroup below which processes reach port mappings by the node's own addresses. If it is not given, the root of
+    /// cgroup2.
+    "cgroup" cgroup: Option<PathBuf> = [], "DIR", Maybe(Parsed::<PathBuf>::new("a directory")), Restart;
 
-    /// What `caracalctl monitor` hears.
-    #[command(flatten)]
-    pub events: Events,
+    /// The packets that `caracalctl monitor` can show; those of established flows are none of them. What is off costs
+    /// nothing.
+    "events" events: Which = ["off"], "WHICH", Choice::<Which>::new(), Restart;
+
+    /// Of packets that are not dropped only one of so many is told, chosen by chance.
+    "events-one-in" events_one_in: u32 = ["1"], "N", Whole::<u32>(1..=u32::MAX), Restart;
+
+    /// At most so many events are told on each CPU in a second, and a tenth of that at once. The others are counted.
+    "events-per-second" events_per_second: u32 = ["1000"], "N", Whole::<u32>(1..=1_000_000), Restart;
+
+    /// KiB of the buffer that holds events until they are read. One holds nine events.
+    "events-buffer" events_buffer: BufferKib = ["256"], "KIB",
+        Parsed::<BufferKib>::new("a power of two from 64 to 1048576"), Restart;
 
     /// Replace pinned maps that do not fit this version by empty ones, instead of refusing to start.
-    #[arg(long)]
-    pub replace_pins: bool,
+    "replace-pins" replace_pins: bool = ["false"], "BOOL", Switch, Restart;
+
+    /// Whether `/healthz`, `/livez` and `/readyz` are served.
+    "health" health: bool = ["true"], "BOOL", Switch, Live;
+
+    /// On which addresses they are.
+    "health-host" health_host: Host = ["localhost"], "HOST",
+        Parsed::<Host>::new("an IP address, localhost or all"), Live;
+
+    /// On which port they are.
+    "health-port" health_port: u16 = ["9099"], "PORT", Whole::<u16>(1..=u16::MAX), Live;
+
+    /// Whether `/debug/state` and `/debug/config` are served beside them. Only to who asks from a loopback address.
+    "debug" debug: bool = ["true"], "BOOL", Switch, Live;
+
+    /// Whether `/metrics` is served.
+    "metrics" metrics: bool = ["false"], "BOOL", Switch, Live;
+
+    /// On which addresses it is.
+    "metrics-host" metrics_host: Host = ["all"], "HOST", Parsed::<Host>::new("an IP address, localhost or all"), Live;
+
+    /// On which port it is. Where it is also the health port, on the same addresses, one socket serves both.
+    "metrics-port" metrics_port: u16 = ["9091"], "PORT", Whole::<u16>(1..=u16::MAX), Live;
+
+    /// How many seconds late a part of the agent may be with its heart-beat, before `/livez` and systemd's watchdog are told
+    /// that it hangs.
+    "watchdog-seconds" watchdog_seconds: u32 = ["90"], "SECONDS", Whole::<u32>(5..=86_400), Live;
+
+    /// What is logged: a level, and levels of single modules too, such as `info,rtnetlink=debug`.
+    "log-level" log_level: LogFilter = ["info"], "LEVEL",
+        Parsed::<LogFilter>::new("off, error, warn, info, debug or trace, and MODULE=LEVEL"), Live, "RUST_LOG";
+
+    /// Lines for people, or a JSON object a line.
+    "log-format" log_format: Format = ["text"], "FORMAT", Choice::<Format>::new(), Live;
 }
 
 impl Options {
@@ -102,54 +190,10 @@ impl Options {
              already. Give --host-nat=false if nothing on this node translates (no kube-proxy, no portmap), otherwise leave \
              --masquerade out and have the host masquerade"
         );
+        ensure!(
+            self.manifests.is_none() || !(self.kubernetes || self.kubeconfig.is_some()),
+            "--manifests, and --kubernetes or --kubeconfig: only one source can be followed; leave out the other"
+        );
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(args: &[&str]) -> Result<Options, clap::Error> {
-        Options::try_parse_from(["caracal-agent", "--manifests", "/m"].iter().chain(args))
-    }
-
-    #[test]
-    fn masquerading_beside_the_hosts_own_translations_is_refused_with_a_way_out() {
-        let error = parse(&["--masquerade=true"]).unwrap().check().unwrap_err().to_string();
-        assert!(error.contains("--host-nat=false") && error.contains("kube-proxy"), "{error}");
-        parse(&["--masquerade=true", "--host-nat=false"]).unwrap().check().unwrap();
-        parse(&[]).unwrap().check().unwrap();
-    }
-
-    #[test]
-    fn events_are_off_unless_asked_for() {
-        use caracal_datapath::events::{Telling, Told};
-
-        assert_eq!(parse(&[]).unwrap().events.telling(), Telling::default());
-        let asked = ["--events=first", "--events-one-in=10", "--events-per-second", "50", "--events-buffer=1024"];
-        let telling = parse(&asked).unwrap().events.telling();
-        let expected = Telling { told: Told::First, one_in: 10, per_second: 50, at_once: 5, buffer_bytes: 1 << 20 };
-        assert_eq!(telling, expected);
-        let error = parse(&["--events", "some"]).unwrap_err().to_string();
-        assert!(error.contains("off, drops, first, all"), "{error}");
-    }
-
-    #[test]
-    fn networks_and_modes_are_read_and_wrong_ones_are_told() {
-        let options = parse(&["--no-masquerade-to", "192.0.2.0/24", "--no-masquerade-to=2001:db8::/32"]).unwrap();
-        let networks: Vec<String> = options.no_masquerade_to.iter().map(IpNetwork::to_string).collect();
-        assert_eq!(networks, ["192.0.2.0/24", "2001:db8::/32"]);
-        assert_eq!(options.reverse_path, ReversePath::Loose);
-        assert_eq!(parse(&["--reverse-path", "strict"]).unwrap().reverse_path, ReversePath::Strict);
-        let wrong = [
-            (["--no-masquerade-to", "192.0.2.0/33"], "--no-masquerade-to"),
-            (["--reverse-path", "tight"], "off, loose, strict"),
-            (["--masquerade-ports", "9-1024"], "below 1024"),
-        ];
-        for (args, part) in wrong {
-            let error = parse(&args).unwrap_err().to_string();
-            assert!(error.contains(part), "{error}");
-        }
     }
 }

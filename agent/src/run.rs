@@ -15,6 +15,7 @@ use crate::{
     Options,
     apply::{dataplane, nics, pods, ports, routes, settle, sockets, upkeep, wanted::Wanted},
     compile,
+    config::Shared,
     lock::Lock,
     model::{Kind, Model},
     source::{self, Source},
@@ -28,8 +29,9 @@ const RESYNC: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Runs until a signal says to end.
-pub async fn run(options: &Options) -> anyhow::Result<()> {
-    options.check()?;
+pub async fn run(shared: &Shared) -> anyhow::Result<()> {
+    let options = &*shared.options();
+
     let _lock = Lock::take(&options.run_dir)?;
     let own = own_name(options)?;
     if options.masquerade {
@@ -39,7 +41,7 @@ pub async fn run(options: &Options) -> anyhow::Result<()> {
     sockets::attach(options, &pinned);
     let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
     tokio::spawn(connection);
-    let mut source = source::open(&options.follow, &options.run_dir).await?;
+    let mut source = source::open(&options.follow()?, &options.run_dir).await?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Before anybody is told that this node is ready.
     nics::round(&handle, &pinned, &options.nics).await;

@@ -21,7 +21,7 @@ pub fn load(options: &Options) -> anyhow::Result<Pinned> {
         host_nat: options.host_nat,
         masquerade: options.masquerade.then(|| options.masquerade_ports.ports()),
         reverse_path: options.reverse_path.into(),
-        telling: options.events.telling(),
+        telling: options.telling(),
         mismatch,
         flow_entries,
         new_flow_entries: flow_entries.map(sizes::new_entries),

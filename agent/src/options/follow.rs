@@ -2,33 +2,20 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use anyhow::ensure;
 
-use crate::source::kubernetes::Settings;
+use crate::{Options, source::kubernetes::Settings};
 
 /// Where the cluster's objects come from.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Follow {
-    /// Directory of Kubernetes YAML files to follow.
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["kubernetes", "kubeconfig"])]
+    /// A directory of Kubernetes YAML; otherwise the Kubernetes API.
     pub manifests: Option<PathBuf>,
-
-    /// Follow the Kubernetes API, as the service account of the pod that this runs in.
-    #[arg(long, conflicts_with = "manifests")]
-    pub kubernetes: bool,
-
-    /// Follow the Kubernetes API, as this file says.
-    #[arg(long, value_name = "FILE", conflicts_with = "manifests")]
+    /// What says how API servers are reached, if not the pod's service account.
     pub kubeconfig: Option<PathBuf>,
-
-    /// Address of an API server, such as `https://192.0.2.1:6443`, instead of those that are known otherwise; may be given
-    /// several times: when one does not answer, the next is asked.
-    #[arg(long = "api-server", value_name = "URL", value_delimiter = ',', conflicts_with = "manifests")]
+    /// API servers, instead of those that are known otherwise.
     pub api_servers: Vec<String>,
-
-    /// The `ConfigMap` kubernetes-services-endpoint with `KUBERNETES_SERVICE_HOST` and `KUBERNETES_SERVICE_PORT`: a directory it
-    /// is mounted as, or a file of NAME=value lines.
-    #[arg(long, value_name = "PATH", conflicts_with = "manifests")]
+    /// Where else they may be written down.
     pub services_endpoint: Option<PathBuf>,
 }
 
@@ -41,5 +28,19 @@ impl Follow {
             servers: self.api_servers.clone(),
             services_endpoint: self.services_endpoint.clone(),
         }
+    }
+}
+
+impl Options {
+    /// Whom to follow. Fails if nothing says whom, or two things do.
+    pub fn follow(&self) -> anyhow::Result<Follow> {
+        let asks_api = self.kubernetes || self.kubeconfig.is_some();
+        ensure!(asks_api || self.manifests.is_some(), "nothing says what to follow: give --manifests, --kubernetes or --kubeconfig");
+        Ok(Follow {
+            manifests: self.manifests.clone(),
+            kubeconfig: self.kubeconfig.clone(),
+            api_servers: self.api_servers.clone(),
+            services_endpoint: self.services_endpoint.clone(),
+        })
     }
 }
