@@ -10,7 +10,7 @@ mod environment;
 pub mod felix;
 mod file;
 mod flags;
-pub mod kind;
+pub(crate) mod kind;
 mod layer;
 mod origin;
 mod remembered;
@@ -24,6 +24,7 @@ use serde_json::{Map, Value};
 
 pub use self::{
     flags::{Invocation, Output},
+    kind::Check,
     layer::{Given, Layer},
     origin::{Note, Origin, Problem},
     remembered::Felix,

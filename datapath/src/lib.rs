@@ -2,7 +2,7 @@
 //!
 //! * [`Loader`] puts programs and maps into the kernel and pins them (the agent).
 //! * [`Pinned`] opens what is pinned and attaches pods to it (the CNI plugin, `caracalctl`).
-//! * [`Table`] is a typed map with batch operations; [`counters`] reads the counters.
+//! * [`Table`] is a typed map with batch operations; [`counters`] reads the counters, [`fill`] how full maps are.
 //! * [`events`] are single packets that the programs tell of.
 //! * [`Features`] says what this kernel can do, by trying.
 //!
@@ -16,6 +16,7 @@ pub mod counters;
 mod error;
 pub mod events;
 mod features;
+pub mod fill;
 mod flows;
 mod load;
 mod pairs;

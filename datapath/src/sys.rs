@@ -93,6 +93,29 @@ pub(crate) fn lookup_batch<K, V>(
     finish(result, &attr, Some(libc::ENOENT))
 }
 
+/// Reads up to `room` entries of these sizes, and says how many there were.
+pub(crate) fn count_batch(
+    map: BorrowedFd<'_>,
+    cursor: &mut Cursor,
+    room: u32,
+    key_size: u32,
+    value_size: u32,
+) -> io::Result<Batch> {
+    let [mut keys, mut values] = [key_size, value_size].map(|size| vec![0_u8; room as usize * size as usize]);
+    let mut attr = batch_attr(map, room as usize);
+    let previous = cursor.position;
+    if cursor.started {
+        attr.in_batch = address(previous.as_ptr());
+    }
+    attr.out_batch = address(cursor.position.as_mut_ptr());
+    attr.keys = address(keys.as_mut_ptr());
+    attr.values = address(values.as_mut_ptr());
+    // SAFETY: both buffers hold `count` entries of the sizes that the caller has from the map.
+    let result = unsafe { call(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr) };
+    cursor.started = true;
+    finish(result, &attr, Some(libc::ENOENT))
+}
+
 /// Removes an entry and reads what it was.
 pub(crate) fn lookup_and_delete<K, V>(map: BorrowedFd<'_>, key: &K, value: &mut V) -> io::Result<()> {
     // SAFETY: all zeroes is a value of this union of integers.

@@ -57,7 +57,7 @@ pub fn parse(path: &Arc<PathBuf>, text: &str) -> Layer {
         let at = at(lines.get(name.as_str()).copied());
         match (Setting::find(&name), serde_json::to_value(value)) {
             (None, _) => {
-                layer.complain(at, format!("{name}: there is no such setting; `caracal-agent config` shows all"))
+                layer.complain(at, format!("{name}: there is no such setting; `caracal-agent config` shows all"));
             }
             (Some(_), Ok(Value::Null)) => {}
             (Some(setting), Ok(value)) => match texts(setting, &value) {

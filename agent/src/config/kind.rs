@@ -64,7 +64,7 @@ impl Kind for Switch {
 
     fn read(&self, texts: &[String]) -> Result<bool, String> {
         let text = one(texts)?;
-        text.parse().map_err(|_| format!("{text:?} is neither true nor false"))
+        text.parse().ok().ok_or_else(|| format!("{text:?} is neither true nor false"))
     }
 
     fn allowed(&self) -> String {
@@ -110,7 +110,7 @@ impl<T: ValueEnum> Kind for Choice<T> {
 
     fn read(&self, texts: &[String]) -> Result<T, String> {
         let text = one(texts)?;
-        T::from_str(text, false).map_err(|_| format!("{text:?} is none of these words"))
+        T::from_str(text, false).ok().ok_or_else(|| format!("{text:?} is none of these words"))
     }
 
     fn allowed(&self) -> String {

@@ -130,6 +130,12 @@ impl Health {
         state.matters.iter().map(|(what, matter)| (matter.weight, what.clone(), matter.lines.len())).collect()
     }
 
+    /// A loop has beaten so long ago.
+    #[cfg(test)]
+    pub(super) fn beat_before(&self, name: &'static str, within: Duration, ago: Duration) {
+        self.beat_at(name, within, Instant::now().checked_sub(ago).unwrap());
+    }
+
     fn beat_at(&self, name: &'static str, within: Duration, now: Instant) {
         self.lock().beats.insert(name, (now, within));
     }

@@ -47,7 +47,7 @@ impl std::str::FromStr for BufferKib {
     fn from_str(text: &str) -> Result<Self, String> {
         const LARGEST: u32 = 1 << 20;
 
-        let kib: u32 = text.parse().map_err(|_| format!("{text:?} is not such a number"))?;
+        let kib: u32 = text.parse().ok().ok_or_else(|| format!("{text:?} is not such a number"))?;
         match kib {
             // The largest page that kernels have.
             64..=LARGEST if kib.is_power_of_two() => Ok(Self(kib)),

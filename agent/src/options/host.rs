@@ -35,7 +35,7 @@ impl FromStr for Host {
         match text {
             "localhost" => Ok(Self::Localhost),
             "all" => Ok(Self::All),
-            _ => text.parse().map(Self::Ip).map_err(|_| format!("{text:?} is none")),
+            _ => text.parse().map(Self::Ip).ok().ok_or_else(|| format!("{text:?} is none")),
         }
     }
 }
