@@ -8,6 +8,7 @@ mod listen;
 mod metrics;
 mod notify;
 mod pages;
+mod rounds;
 mod snapshot;
 mod watchdog;
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use caracal_agent::{
     config::{Config, Invocation, Shared},
-    face::Health,
+    face::{Face, Health},
     logs, run,
 };
 
@@ -22,7 +22,12 @@ async fn main() -> ExitCode {
         return show(&config.show(output));
     }
     logs::set(&config.options().log_level, config.options().log_format);
-    match run(&Shared::new(config, Health::default())).await {
+    let health = Health::default();
+    let ended = match Face::new(Shared::new(config, health.clone()), health) {
+        Ok(face) => run(&face).await,
+        Err(error) => Err(error),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{error:#}");

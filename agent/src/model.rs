@@ -158,6 +158,13 @@ impl Model {
         if was_there { vec![(kind, name.clone())] } else { Vec::new() }
     }
 
+    /// How many objects of a kind there are.
+    #[must_use]
+    pub fn count(&self, kind: Kind) -> usize {
+        // Tables know that without being gone through.
+        self.names(kind).size_hint().0
+    }
+
     fn names(&self, kind: Kind) -> Box<dyn Iterator<Item = &Name> + '_> {
         match kind {
             Kind::EndpointSlice => Box::new(self.slices.by_name().names()),

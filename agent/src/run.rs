@@ -15,7 +15,7 @@ use crate::{
     Options,
     apply::{dataplane, nics, pods, ports, routes, settle, sockets, upkeep, wanted::Wanted},
     compile,
-    config::Shared,
+    face::Face,
     lock::Lock,
     model::{Kind, Model},
     source::{self, Source},
@@ -29,37 +29,42 @@ const RESYNC: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Runs until a signal says to end.
-pub async fn run(shared: &Shared) -> anyhow::Result<()> {
-    let options = &*shared.options();
-
+pub async fn run(face: &Face) -> anyhow::Result<()> {
+    let options = &*face.shared.options();
     let _lock = Lock::take(&options.run_dir)?;
+    face.health.missing("programs", "not loaded yet");
+    face.known(&Model::default());
+    face.show()?;
     let own = own_name(options)?;
     if options.masquerade {
         ports::warn_of_overlap(&options.masquerade_ports);
     }
     let pinned = dataplane::load(options)?;
-    sockets::attach(options, &pinned);
+    face.health.clear("programs");
+    sockets::attach(face, options, &pinned);
     let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
     tokio::spawn(connection);
     let mut source = source::open(&options.follow()?, &options.run_dir).await?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Before anybody is told that this node is ready.
-    nics::round(&handle, &pinned, &options.nics).await;
+    nics::round(face, &handle, &pinned, &options.nics).await;
     let (pods_wanted, wanted) = watch::channel(Wanted::default());
-    let follow = Follow { handle: &handle, pinned: &pinned, own, options, pods: pods_wanted };
+    let follow = Follow { face, handle: &handle, pinned: &pinned, own, pods: pods_wanted };
     let follow = follow.run(&mut *source);
     let settle = async {
-        settle::run(&pinned).await;
+        settle::run(face, &pinned).await;
         pending::<()>().await;
     };
     tokio::select! {
         () = follow => {}
         () = settle => {}
-        () = nics::run(&handle, &pinned, &options.nics) => {}
-        () = pods::run(options, &pinned, wanted) => {}
-        () = upkeep::run(options, &pinned) => {}
+        () = nics::run(face, &handle, &pinned, &options.nics) => {}
+        () = pods::run(face, options, &pinned, wanted) => {}
+        () = upkeep::run(face, options, &pinned) => {}
+        () = face.shared.follow_file() => {}
         () = ended(&mut terminate, &mut interrupt) => {}
     }
+    face.end();
     log::info!("ended; programs, maps and routes stay in place");
     Ok(())
 }
@@ -73,10 +78,10 @@ async fn ended(terminate: &mut Signal, interrupt: &mut Signal) {
 
 /// Those who are to hear what the cluster says.
 struct Follow<'a> {
+    face: &'a Face,
     handle: &'a Handle,
     pinned: &'a Pinned,
     own: String,
-    options: &'a Options,
     pods: watch::Sender<Wanted>,
 }
 
@@ -86,8 +91,11 @@ impl Follow<'_> {
         let mut model = Model::default();
         let mut due = Instant::now() + RESYNC;
         let mut is_following = false;
+        let mut settings = self.face.shared.follow();
         loop {
             tokio::select! {
+                Ok(()) = settings.changed() => due = Instant::now(),
+                question = self.face.state.asked() => question.answer(&model),
                 changes = source.next() => {
                     for change in changes {
                         model.apply(change);
@@ -108,48 +116,36 @@ impl Follow<'_> {
 
     /// One round. False if something is left to be done.
     async fn step(&self, model: &Model) -> bool {
+        self.face.known(model);
         let wanted = Wanted::new(model);
         self.pods.send_if_modified(|before| std::mem::replace(before, wanted.clone()) != wanted);
+        self.face.round("routes", RESYNC, self.sync(model)).await
+    }
+
+    /// What is left to be done.
+    async fn sync(&self, model: &Model) -> Vec<String> {
         // Before all nodes are known, whatever is there may be right.
         if !model.standing.has_synced(Kind::Node) {
-            return true;
+            return Vec::new();
         }
-        let inside = self.sync_inside(model);
-        self.sync_routes(model).await && inside
-    }
-
-    fn sync_inside(&self, model: &Model) -> bool {
-        let inside = compile::inside(model, &self.options.no_masquerade_to);
+        let mut errors = Vec::new();
+        let inside = compile::inside(model, &self.face.shared.options().no_masquerade_to);
         match self.pinned.set_inside(&inside) {
-            Ok(0) => true,
-            Ok(changed) => {
-                log::info!("{changed} of {} networks that know the way to pods changed", inside.len());
-                true
-            }
-            Err(error) => {
-                log::error!("{error}");
-                false
-            }
+            Ok(0) => {}
+            Ok(changed) => log::info!("{changed} of {} networks that know the way to pods changed", inside.len()),
+            Err(error) => errors.push(error.to_string()),
         }
-    }
-
-    async fn sync_routes(&self, model: &Model) -> bool {
         let wanted = compile::routes(model, &self.own);
         match routes::sync(self.handle, &wanted).await {
-            Ok((changed, errors)) => {
+            Ok((changed, left)) => {
                 if changed > 0 {
                     log::info!("{changed} of {} routes changed", wanted.len());
                 }
-                for error in &errors {
-                    log::error!("{error}");
-                }
-                errors.is_empty()
+                errors.extend(left.iter().map(ToString::to_string));
             }
-            Err(error) => {
-                log::error!("{error}");
-                false
-            }
+            Err(error) => errors.push(error.to_string()),
         }
+        errors
     }
 }
 

@@ -12,6 +12,8 @@ use nix::net::if_::if_nametoindex;
 use rtnetlink::{Handle, MulticastGroup, new_multicast_connection};
 use tokio::{sync::Notify, time::sleep};
 
+use crate::face::Face;
+
 /// Linux numbers the loopback interface first in every namespace.
 const LOOPBACK: u32 = 1;
 
@@ -42,10 +44,10 @@ pub enum Error {
 }
 
 /// Keeps them right for as long as it is polled.
-pub async fn run(handle: &Handle, pinned: &Pinned, named: &[String]) {
+pub async fn run(face: &Face, handle: &Handle, pinned: &Pinned, named: &[String]) {
     let changes = changes();
     loop {
-        let wait = if round(handle, pinned, named).await { RESYNC } else { RETRY };
+        let wait = if round(face, handle, pinned, named).await { RESYNC } else { RETRY };
         tokio::select! {
             () = changes.notified() => sleep(SETTLE).await,
             () = sleep(wait) => {}
@@ -54,12 +56,8 @@ pub async fn run(handle: &Handle, pinned: &Pinned, named: &[String]) {
 }
 
 /// False if something is left to be done.
-pub async fn round(handle: &Handle, pinned: &Pinned, named: &[String]) -> bool {
-    let errors = sync(handle, pinned, named).await;
-    for error in &errors {
-        log::error!("{error}");
-    }
-    errors.is_empty()
+pub async fn round(face: &Face, handle: &Handle, pinned: &Pinned, named: &[String]) -> bool {
+    face.round("NICs", RESYNC, sync(handle, pinned, named)).await
 }
 
 /// Is notified when an address of the node comes or goes.

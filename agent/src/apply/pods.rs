@@ -7,17 +7,17 @@ use caracal_datapath::Pinned;
 use tokio::{sync::watch::Receiver, time::timeout};
 
 use super::{limits::PodLimits, queues::Queues, sources::PodSources, wanted::Wanted};
-use crate::Options;
+use crate::{Options, face::Face};
 
 /// How often.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Keeps pods right for as long as it is polled, and `wanted` has a sender.
-pub async fn run(options: &Options, pinned: &Pinned, mut wanted: Receiver<Wanted>) {
+pub async fn run(face: &Face, options: &Options, pinned: &Pinned, mut wanted: Receiver<Wanted>) {
     let mut pods = Pods::default();
     loop {
         let now = wanted.borrow_and_update().clone();
-        pods.round(pinned, &options.run_dir, &now);
+        face.round("local pods", LOOK, async { pods.round(pinned, &options.run_dir, &now) }).await;
         if let Ok(Err(_)) = timeout(LOOK, wanted.changed()).await {
             return;
         }
@@ -33,21 +33,19 @@ struct Pods {
 }
 
 impl Pods {
-    fn round(&mut self, pinned: &Pinned, run_dir: &Path, wanted: &Wanted) {
+    /// What is left to be done, and tried again.
+    fn round(&mut self, pinned: &Pinned, run_dir: &Path, wanted: &Wanted) -> Vec<String> {
+        let mut errors = Vec::new();
         match record::survey(run_dir) {
             Ok(known) => {
-                if let Err(error) = self.sources.sync(pinned, wanted, &known) {
-                    log::error!("allowed sources: {error}; tried again later");
-                }
-                for failure in self.limits.sync(wanted, known) {
-                    log::error!("{failure}; tried again later");
-                }
+                let sources = self.sources.sync(pinned, wanted, &known);
+                errors.extend(sources.err().map(|error| format!("allowed sources: {error}")));
+                errors.extend(self.limits.sync(wanted, known).iter().map(ToString::to_string));
             }
-            Err(error) => log::error!("bandwidth and allowed sources: {error}; tried again later"),
+            Err(error) => errors.push(format!("bandwidth and allowed sources: {error}")),
         }
         // A limit is a queue like any other's.
-        if let Err(error) = self.queues.round(pinned) {
-            log::warn!("{error}; tried again later");
-        }
+        errors.extend(self.queues.round(pinned).err().map(|error| error.to_string()));
+        errors
     }
 }

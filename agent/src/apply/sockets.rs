@@ -8,16 +8,16 @@ use std::{
 use anyhow::Context;
 use caracal_datapath::{Features, Pinned};
 
-use crate::Options;
+use crate::{Options, face::Face};
 
 /// Attaches them, where the kernel has them and the node a cgroup2.
-pub fn attach(options: &Options, pinned: &Pinned) {
+pub fn attach(face: &Face, options: &Options, pinned: &Pinned) {
     if !Features::probe().sockets() {
         return;
     }
     let attached = cgroup(options).and_then(|cgroup| Ok(pinned.attach_sockets(&cgroup)?));
     if let Err(error) = attached {
-        log::error!("port mappings do not answer the node itself: {error:#}");
+        face.health.problem("sockets", format!("port mappings do not answer the node itself: {error:#}"));
     }
 }
 

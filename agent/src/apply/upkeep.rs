@@ -11,8 +11,10 @@ use caracal_datapath::{
 };
 use tokio::time::sleep;
 
-use crate::Options;
+use crate::{Options, face::Face};
 
+/// What this is called where the agent tells how it is.
+const PART: &str = "flows";
 /// How long the tables are left alone between two sweeps. Time-outs are this much longer at worst.
 const PAUSE: Duration = Duration::from_secs(5);
 /// Entries that are gone over at a time: a millisecond or two.
@@ -21,15 +23,14 @@ const SLICE: usize = 4096;
 const BREATH: Duration = Duration::from_millis(2);
 
 /// Sweeps for as long as it is polled.
-pub async fn run(options: &Options, pinned: &Pinned) {
-    let mut complaints = Complaints::default();
+pub async fn run(face: &Face, options: &Options, pinned: &Pinned) {
     loop {
-        let error = match sweepers(options, pinned) {
-            Ok((clock, mut v4, mut v6)) => sweep_on(&clock, &mut v4, &mut v6, &mut complaints).await,
-            Err(error) => error,
-        };
-        // The tables may have been replaced: they are opened again.
-        complaints.about(&error);
+        face.health.beat(PART, PAUSE);
+        // The tables may have been replaced: they are opened again after an error.
+        match sweepers(options, pinned) {
+            Ok((clock, mut v4, mut v6)) => sweep_on(face, &clock, &mut v4, &mut v6).await,
+            Err(error) => face.health.problem(PART, error.to_string()),
+        }
         sleep(PAUSE).await;
     }
 }
@@ -42,19 +43,16 @@ fn sweepers(options: &Options, pinned: &Pinned) -> Result<(Clock, Sweeper<Ip4>, 
 }
 
 /// Ends with an error alone.
-async fn sweep_on(clock: &Clock, v4: &mut Sweeper<Ip4>, v6: &mut Sweeper<Ip6>, complaints: &mut Complaints) -> Error {
-    loop {
-        let swept = async {
-            report("IPv4", &sweep(clock, |now| v4.slice(now, SLICE)).await?);
-            report("IPv6", &sweep(clock, |now| v6.slice(now, SLICE)).await?);
-            Ok(())
-        };
-        if let Err(error) = swept.await {
-            return error;
-        }
-        complaints.end();
+async fn sweep_on(face: &Face, clock: &Clock, v4: &mut Sweeper<Ip4>, v6: &mut Sweeper<Ip6>) {
+    while face.round(PART, PAUSE, async { sweep_both(face, clock, v4, v6).await.err().into_iter().collect() }).await {
         sleep(PAUSE).await;
     }
+}
+
+async fn sweep_both(face: &Face, clock: &Clock, v4: &mut Sweeper<Ip4>, v6: &mut Sweeper<Ip6>) -> Result<(), Error> {
+    report(face, "IPv4", &sweep(clock, |now| v4.slice(now, SLICE)).await?);
+    report(face, "IPv6", &sweep(clock, |now| v6.slice(now, SLICE)).await?);
+    Ok(())
 }
 
 async fn sweep(clock: &Clock, mut slice: impl FnMut(u32) -> Result<Option<Sweep>, Error>) -> Result<Sweep, Error> {
@@ -66,7 +64,8 @@ async fn sweep(clock: &Clock, mut slice: impl FnMut(u32) -> Result<Option<Sweep>
     }
 }
 
-fn report(family: &str, swept: &Sweep) {
+fn report(face: &Face, family: &'static str, swept: &Sweep) {
+    face.metrics.swept(family, swept);
     let Sweep { main, new, main_capacity, new_capacity, expired, put_back, .. } = swept;
     log::debug!(
         "{family}: {} of {main_capacity} and {} of {new_capacity} directions of flows, {expired} flows over, \
@@ -74,24 +73,4 @@ fn report(family: &str, swept: &Sweep) {
         main.total,
         new.total
     );
-}
-
-/// What has been complained about: once is enough.
-#[derive(Default)]
-struct Complaints(Option<String>);
-
-impl Complaints {
-    fn about(&mut self, error: &Error) {
-        let text = error.to_string();
-        if self.0.as_ref() != Some(&text) {
-            log::error!("flows are not swept: {text}; tried again every {} s", PAUSE.as_secs());
-            self.0 = Some(text);
-        }
-    }
-
-    fn end(&mut self) {
-        if self.0.take().is_some() {
-            log::info!("flows are swept again");
-        }
-    }
 }

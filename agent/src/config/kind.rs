@@ -198,8 +198,10 @@ mod tests {
 
     #[test]
     fn what_is_allowed_is_read_and_everything_else_is_told_why() {
+        type Case<'a> = (&'a dyn Check, &'a [&'a str], &'a [&'a [&'a str]]);
+
         let number = Whole(64_u32..=128);
-        let cases: [(&dyn Check, &[&str], &[&[&str]]); 5] = [
+        let cases: [Case<'_>; 5] = [
             (&Switch, &["true", "false"], &[&["yes"], &["TRUE"], &[""], &[], &["true", "true"]]),
             (&number, &["64", "128"], &[&["63"], &["129"], &["-64"], &["6e1"], &["99999999999999"], &[" 64"]]),
             (&Choice::<ReversePath>::new(), &["off", "loose", "strict"], &[&["Loose"], &["tight"], &[""]]),

@@ -70,7 +70,7 @@ impl Shared {
         match felix.write(&run_dir) {
             Ok(()) => self.health.clear("remembered FelixConfiguration"),
             Err(error) => {
-                self.health.problem("remembered FelixConfiguration", format!("{}: {error}", run_dir.display()))
+                self.health.problem("remembered FelixConfiguration", format!("{}: {error}", run_dir.display()));
             }
         }
         inner.remembered = felix;

@@ -163,7 +163,7 @@ async fn serve(face: Face, listener: TcpListener, pages: Pages) {
 async fn converse(face: Face, stream: TcpStream, peer: SocketAddr, pages: Pages) {
     let is_local = peer.ip().to_canonical().is_loopback();
     let service = service_fn(async |request: Request<Incoming>| {
-        Ok::<_, Infallible>(pages.answer(&face, request.method(), request.uri().path(), is_local))
+        Ok::<_, Infallible>(pages.answer(&face, request.method(), request.uri().path(), is_local).await)
     });
     let (bytes, headers) = HEAD;
     let mut http = http1::Builder::new();

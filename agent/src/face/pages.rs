@@ -55,7 +55,7 @@ impl Pages {
     }
 
     /// What somebody is told who asks for a path. `is_local` says that it is asked from a loopback address.
-    pub(super) fn answer(self, face: &Face, method: &Method, path: &str, is_local: bool) -> Answer {
+    pub(super) async fn answer(self, face: &Face, method: &Method, path: &str, is_local: bool) -> Answer {
         let page = PATHS.iter().find(|(it, page)| *it == path && self.has(*page)).map(|(_, page)| *page);
         let Some(page) = page else {
             let paths: Vec<&str> = PATHS.iter().filter(|(_, page)| self.has(*page)).map(|(path, _)| *path).collect();
@@ -69,17 +69,17 @@ impl Pages {
         if matches!(page, Page::State | Page::Config) && !is_local {
             return answer(StatusCode::FORBIDDEN, TEXT, "ask from a loopback address of the node\n");
         }
-        page.show(face)
+        page.show(face).await
     }
 }
 
 impl Page {
-    fn show(self, face: &Face) -> Answer {
+    async fn show(self, face: &Face) -> Answer {
         match self {
             Self::Alive => report(&face.alive(), "alive", "not alive"),
             Self::Ready => report(&face.health.ready(), "ready", "not ready"),
             Self::Metrics => whole(OPEN_METRICS, face.metrics.text()),
-            Self::State => whole(JSON, face.state.json()),
+            Self::State => whole(JSON, face.state.json().await),
             Self::Config => answer(StatusCode::OK, JSON, format!("{:#}\n", face.shared.json())),
         }
     }
@@ -87,8 +87,9 @@ impl Page {
 
 fn report(report: &Report, well: &str, not: &str) -> Answer {
     let (status, word) = if report.is_well { (StatusCode::OK, well) } else { (StatusCode::SERVICE_UNAVAILABLE, not) };
-    let lines: String = report.lines.iter().map(|line| format!("{}\n", line.replace('\n', " "))).collect();
-    answer(status, TEXT, format!("{word}\n{lines}"))
+    let lines = report.lines.iter().map(|line| line.replace('\n', " "));
+    let lines: Vec<String> = std::iter::once(word.to_owned()).chain(lines).collect();
+    answer(status, TEXT, lines.join("\n") + "\n")
 }
 
 fn whole<T: Into<Bytes>, E: std::fmt::Display>(kind: &'static str, text: Result<T, E>) -> Answer {

@@ -35,7 +35,10 @@ impl Options {
     /// Whom to follow. Fails if nothing says whom, or two things do.
     pub fn follow(&self) -> anyhow::Result<Follow> {
         let asks_api = self.kubernetes || self.kubeconfig.is_some();
-        ensure!(asks_api || self.manifests.is_some(), "nothing says what to follow: give --manifests, --kubernetes or --kubeconfig");
+        ensure!(
+            asks_api || self.manifests.is_some(),
+            "nothing says what to follow: give --manifests, --kubernetes or --kubeconfig"
+        );
         Ok(Follow {
             manifests: self.manifests.clone(),
             kubeconfig: self.kubeconfig.clone(),

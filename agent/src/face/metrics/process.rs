@@ -28,11 +28,11 @@ impl Collector for Process {
             let help = "User and system time spent";
             cpu.encode(encoder.encode_descriptor("process_cpu_seconds", help, None, MetricType::Counter)?)?;
         }
-        let files = fs::read_dir("/proc/self/fd").ok().map(Iterator::count);
+        let files = fs::read_dir("/proc/self/fd").ok().and_then(|files| i64::try_from(files.count()).ok());
         let gauges = [
-            ("process_resident_memory_bytes", "Memory in use", resident_bytes().map(|it| it as f64)),
-            ("process_open_fds", "Open files", files.map(|it| it as f64)),
-            ("process_start_time_seconds", "When it was started", Some(self.started.as_secs_f64())),
+            ("process_resident_memory_bytes", "Memory in use", resident_bytes()),
+            ("process_open_fds", "Open files", files),
+            ("process_start_time_seconds", "When it was started", i64::try_from(self.started.as_secs()).ok()),
         ];
         for (name, help, value) in gauges {
             if let Some(value) = value {
@@ -44,9 +44,9 @@ impl Collector for Process {
 }
 
 /// By what the kernel says of the process.
-fn resident_bytes() -> Option<u64> {
+fn resident_bytes() -> Option<i64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    let kib: i64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }

@@ -23,6 +23,9 @@ use crate::face::{Health, Weight};
 /// Maps are gone through no more often than this, whoever asks how often.
 const FRESH: Duration = Duration::from_secs(10);
 
+/// A metric, and what it is of each thing.
+type Row<T, N> = (&'static str, &'static str, fn(&T) -> N);
+
 /// Asks when it is asked.
 pub(super) struct Scraped {
     root: Root,
@@ -79,11 +82,11 @@ impl Collector for Scraped {
 }
 
 fn packets(encoder: &mut DescriptorEncoder<'_>, counts: &[Count]) -> Result<(), fmt::Error> {
-    let kinds: [(&str, &str, fn(&Count) -> u64); 2] = [
+    let rows: [Row<Count, u64>; 2] = [
         ("caracal_packets", "Packets, by where they were seen and what became of them", |count| count.total.packets),
         ("caracal_bytes", "Bytes of them, Ethernet headers included", |count| count.total.bytes),
     ];
-    for (name, help, value) in kinds {
+    for (name, help, value) in rows {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for count in counts {
             let labels = [
@@ -98,11 +101,11 @@ fn packets(encoder: &mut DescriptorEncoder<'_>, counts: &[Count]) -> Result<(), 
 }
 
 fn maps(encoder: &mut DescriptorEncoder<'_>, fills: &[Fill]) -> Result<(), fmt::Error> {
-    let kinds: [(&str, &str, fn(&Fill) -> i64); 2] = [
+    let rows: [Row<Fill, i64>; 2] = [
         ("caracal_map_entries", "Entries of a map", |fill| i64::try_from(fill.entries).unwrap_or(i64::MAX)),
         ("caracal_map_capacity", "Entries that a map has room for", |fill| fill.capacity.into()),
     ];
-    for (name, help, value) in kinds {
+    for (name, help, value) in rows {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for fill in fills {
             ConstGauge::new(value(fill)).encode(family.encode_family(&[("map", fill.map)])?)?;
