@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use caracal_agent::{
     config::{Config, Invocation, Shared},
     face::{Face, Health},
-    logs, run,
+    run,
 };
 
 /// As command lines that make no sense end.
@@ -21,7 +21,6 @@ async fn main() -> ExitCode {
     if let Some(output) = invocation.show {
         return show(&config.show(output));
     }
-    logs::set(&config.options().log_level, config.options().log_format);
     let health = Health::default();
     let ended = match Face::new(Shared::new(config, health.clone()), health) {
         Ok(face) => run(&face).await,

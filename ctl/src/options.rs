@@ -1,6 +1,9 @@
 //! The command line.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use caracal_abi::Reason;
 use caracal_datapath::{Root, conntrack::Given};
@@ -30,8 +33,8 @@ pub struct Options {
 /// What to show.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Whether the data plane is loaded, what the kernel can do, whether an agent runs.
-    Status,
+    /// Whether the data plane is loaded, what the kernel can do, whether an agent runs, and what it says of itself.
+    Status(Status),
     /// The pods of this node as the programs know them.
     Pods,
     /// Ports of the node that lead to a pod's.
@@ -42,6 +45,14 @@ pub enum Command {
     Counters(Counters),
     /// Packets as they are dropped, let in or decided, one line each; one JSON document each with `--output json`.
     Monitor(Monitor),
+}
+
+/// Whom to ask.
+#[derive(Debug, clap::Args)]
+pub struct Status {
+    /// Where the agent of this node answers for its health: its settings health-host and health-port.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9099")]
+    pub agent: SocketAddr,
 }
 
 /// Which flows.

@@ -16,7 +16,7 @@ use crate::options::{Command, Options};
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let root = Root::new(&options.bpffs);
     match &options.command {
-        Command::Status => status::show(options, &root),
+        Command::Status(status) => status::show(options, status, &root),
         Command::Pods => pods::show(options, &pinned(&root)?),
         Command::Ports => ports::show(options, &pinned(&root)?),
         Command::Flows(flows) => flows::run(options, flows, &pinned(&root)?),

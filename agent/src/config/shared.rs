@@ -7,13 +7,18 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 use super::{Change, Changed, Config, Felix, Note, show};
 use crate::{Options, face::Health, logs, source::Watch};
 
 /// The file is read this often even when nothing is known to have changed.
 const LOOK: Duration = Duration::from_secs(30);
+/// How long to wait after a change: an editor empties a file before it writes it.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// Whoever has one sees what holds, and hears when it changes.
 #[derive(Clone)]
@@ -99,6 +104,7 @@ impl Shared {
             };
             // Whether it was told or not.
             let _ = timeout(LOOK, changed).await;
+            sleep(SETTLE).await;
             self.reread();
         }
     }
@@ -110,6 +116,8 @@ impl Shared {
     }
 
     fn tell(&self, inner: &mut Inner, changes: &[Changed]) {
+        let options = inner.config.options();
+        logs::set(&options.log_level, options.log_format);
         for Changed { setting, before, now, change } in changes {
             let (was, is, from) = (show::words(before), show::words(&now.texts), now.from.to_string());
             match change {
@@ -127,9 +135,7 @@ impl Shared {
         for note in notes.iter().filter(|note| !inner.notes.contains(note)) {
             log::warn!("{note}");
         }
-        let options = config.options();
         inner.notes = notes;
-        logs::set(&options.log_level, options.log_format);
         self.options.send_replace(options);
     }
 

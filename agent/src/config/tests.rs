@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -211,4 +212,74 @@ fn every_value_is_shown_with_where_it_comes_from() {
     assert_eq!(find("health")["default"], true);
     assert_eq!(find("node-name")["value"], Value::Null);
     assert_eq!(json["notes"], json!(["CARACAL_HELATH: there is no such setting"]));
+}
+
+/// Anything that JSON has, not too deep.
+fn any_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+        "[-0-9a-z:=.,/]{0,16}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map("[a-zA-Z]{0,12}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn any_setting() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(SETTINGS.iter().map(|setting| setting.name).collect::<Vec<_>>())
+}
+
+/// What is in a layer can be read, and each complaint says where and what.
+fn check(layer: &Layer) -> Result<(), TestCaseError> {
+    let mut values = default_values();
+    values.extend(layer.given.iter().map(|(name, given)| (*name, given.clone())));
+    prop_assert!(read(&values).is_ok());
+    for problem in &layer.problems {
+        let text = problem.to_string();
+        prop_assert!(problem.at != Origin::Default && text.len() > problem.at.to_string().len() + 2, "{}", text);
+        prop_assert!(problem.setting.is_none_or(|name| text.contains(name)), "{}", text);
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_file_says_is_taken_or_complained_about(text in "\\PC{0,200}", settings in prop::collection::vec((any_setting(), any_value()), 0..6)) {
+        let path = Arc::new(PathBuf::from("/c.yaml"));
+        check(&file::parse(&path, &text))?;
+        let document: Map<String, Value> = settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let layer = file::parse(&path, &serde_norway::to_string(&document).unwrap());
+        check(&layer)?;
+        for (name, value) in &document {
+            let is_told = layer.given.contains_key(name.as_str()) || layer.problems.iter().any(|it| it.setting == Some(name.as_str()));
+            prop_assert!(is_told || value.is_null() || !layer.problems.is_empty(), "{} {}", name, value);
+        }
+    }
+
+    #[test]
+    fn whatever_an_object_says_is_taken_or_complained_about(name in "[a-zA-Z]{1,12}", value in any_value(), values in prop::collection::vec(any_value(), 20)) {
+        let keys = felix::mapped().map(|(key, _)| key.to_owned()).chain(["vxlanMTU".to_owned(), name]);
+        let spec: Map<String, Value> = keys.zip(values.into_iter().chain([value])).collect();
+        let layer = felix::layer("default", Some(&spec));
+        check(&layer)?;
+        let told = layer.given.len() + layer.problems.len() + layer.notes.len();
+        let silent = spec.values().filter(|value| value.is_null() || **value == "").count();
+        // Two keys may set one setting.
+        prop_assert!(told + silent + 1 >= spec.len(), "{:?}", layer);
+    }
+
+    #[test]
+    fn whatever_variables_say_is_taken_or_complained_about(name in any_setting(), key in "(FELIX|CARACAL)_[A-Z_]{0,12}", text in "\\PC{0,40}") {
+        let variable = Setting::find(name).unwrap().variable();
+        let layer = environment::read([(variable.into(), (&text).into()), (key.into(), (&text).into())]);
+        check(&layer)?;
+    }
 }

@@ -165,6 +165,8 @@ impl Health {
         }
         let matter = state.matters.entry(what.to_owned()).or_insert_with(Matter::new);
         let (news, is_over) = matter.say(weight, lines, now);
+        // Whoever asks how the agent is does not wait for whoever reads its log.
+        drop(state);
         for line in news {
             match weight {
                 Weight::Missing => log::info!("{what}: {line}"),

@@ -197,6 +197,18 @@ mod tests {
         ] {
             assert!(text.lines().any(|it| it.starts_with(line)), "no {line} in\n{text}");
         }
+        let guide = include_str!("../../../docs/guide.md");
+        for family in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            let (name, kind) = family.split_once(' ').unwrap();
+            let suffix = if kind == "counter" {
+                "_total"
+            } else if kind == "info" {
+                "_info"
+            } else {
+                ""
+            };
+            assert!(guide.contains(&format!("`{name}{suffix}`")), "docs/guide.md says nothing of {name}{suffix}");
+        }
         let memory = text.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes ")).unwrap();
         assert!(memory.parse::<f64>().unwrap() > 1e6, "{memory}");
     }

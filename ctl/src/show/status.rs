@@ -1,5 +1,7 @@
 //! `caracalctl status`.
 
+mod readiness;
+
 use std::{
     fs::{File, TryLockError},
     path::Path,
@@ -10,13 +12,15 @@ use caracal_datapath::{Feature, Features, Importance, Pinned, Root};
 use serde::Serialize;
 
 use crate::{
-    options::{Format, Options},
+    options::{self, Format, Options},
     output::{Row, print},
 };
 
 #[derive(Serialize)]
 struct Status {
     agent_running: bool,
+    /// What it says of itself, where it runs.
+    readiness: Vec<String>,
     layout_version: u32,
     loaded: bool,
     pods: usize,
@@ -46,15 +50,18 @@ impl Row for FeatureLine {
 }
 
 #[expect(clippy::print_stdout, reason = "this is the program's output")]
-pub fn show(options: &Options, root: &Root) -> anyhow::Result<()> {
-    let status = collect(options, root)?;
+pub fn show(options: &Options, asked: &options::Status, root: &Root) -> anyhow::Result<()> {
+    let status = collect(options, asked, root)?;
     if options.output == Format::Json {
         println!("{}", serde_json::to_string_pretty(&status)?);
         return Ok(());
     }
-    let Status { agent_running, layout_version, loaded, pods, flows, features } = status;
+    let Status { agent_running, readiness, layout_version, loaded, pods, flows, features } = status;
     let at = root.version_dir();
     println!("agent       {}", if agent_running { "running" } else { "not running (what is pinned works without it)" });
+    for (n, line) in readiness.iter().enumerate() {
+        println!("{}{line}", if n == 0 { "readiness   " } else { "            " });
+    }
     if loaded {
         println!("data plane  loaded, map layout {layout_version}, {}", at.display());
     } else {
@@ -65,7 +72,7 @@ pub fn show(options: &Options, root: &Root) -> anyhow::Result<()> {
     print(&features, Format::Table, "")
 }
 
-fn collect(options: &Options, root: &Root) -> anyhow::Result<Status> {
+fn collect(options: &Options, asked: &options::Status, root: &Root) -> anyhow::Result<Status> {
     let pinned = Pinned::open(root)?;
     let (pods, flows) = match &pinned {
         Some(pinned) => {
@@ -73,8 +80,10 @@ fn collect(options: &Options, root: &Root) -> anyhow::Result<Status> {
         }
         None => (0, 0),
     };
+    let agent_running = agent_running(&options.run_dir);
     Ok(Status {
-        agent_running: agent_running(&options.run_dir),
+        agent_running,
+        readiness: if agent_running { readiness::ask(asked.agent) } else { Vec::new() },
         layout_version: LAYOUT_VERSION,
         loaded: pinned.is_some(),
         pods,
