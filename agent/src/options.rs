@@ -36,7 +36,6 @@ macro_rules! settings {
         $(, $alias:literal)?;)+) => {
         /// The settings in force.
         #[derive(Clone, Debug)]
-        #[expect(clippy::struct_excessive_bools, reason = "switches that have nothing to do with each other")]
         pub struct Options { $($(#[doc = $help])+ pub $field: $type,)+ }
 
         /// Every setting, in the order in which people read about them.

@@ -117,6 +117,7 @@ impl Follow<'_> {
     /// One round. False if something is left to be done.
     async fn step(&self, model: &Model) -> bool {
         self.face.known(model);
+        self.face.configure(model, &self.own);
         let wanted = Wanted::new(model);
         self.pods.send_if_modified(|before| std::mem::replace(before, wanted.clone()) != wanted);
         self.face.round("routes", RESYNC, self.sync(model)).await

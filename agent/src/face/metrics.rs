@@ -38,8 +38,8 @@ struct Inner {
 
 #[derive(Default)]
 struct Families {
-    objects: Family<OfKind, Gauge>,
-    synced: Family<OfKind, Gauge>,
+    objects: Family<OfResource, Gauge>,
+    synced: Family<OfResource, Gauge>,
     applied: Durations,
     apply_errors: Family<OfPart, Counter>,
     flows: Family<OfFlows, Gauge>,
@@ -60,8 +60,8 @@ impl Default for Durations {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OfKind {
-    kind: String,
+struct OfResource {
+    resource: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -96,14 +96,14 @@ impl Metrics {
     }
 
     /// How many objects of a kind the model has.
-    pub fn objects(&self, kind: &str, count: usize) {
-        let kind = OfKind { kind: kind.to_owned() };
-        self.0.families.objects.get_or_create(&kind).set(i64::try_from(count).unwrap_or(i64::MAX));
+    pub fn objects(&self, resource: &str, count: usize) {
+        let labels = OfResource { resource: resource.to_owned() };
+        self.0.families.objects.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Whether the source has all objects of a kind as they are.
-    pub fn synced(&self, kind: &str, is_synced: bool) {
-        self.0.families.synced.get_or_create(&OfKind { kind: kind.to_owned() }).set(is_synced.into());
+    pub fn synced(&self, resource: &str, is_synced: bool) {
+        self.0.families.synced.get_or_create(&OfResource { resource: resource.to_owned() }).set(is_synced.into());
     }
 
     /// A part of the agent has gone through what it keeps right.
@@ -173,8 +173,8 @@ mod tests {
         let health = Health::default();
         health.problem("configuration", "nic: it is empty");
         let metrics = Metrics::new(Root::new("/nowhere"), health);
-        metrics.objects("Node", 3);
-        metrics.synced("Node", true);
+        metrics.objects("nodes", 3);
+        metrics.synced("nodes", true);
         metrics.applied("routes", Duration::from_millis(3), 2);
         let swept = Sweep { main_capacity: 65_536, new_capacity: 16_384, expired: 7, ..Sweep::default() };
         metrics.swept("IPv4", &swept);
@@ -182,8 +182,8 @@ mod tests {
         let text = metrics.text().unwrap();
         for line in [
             "caracal_build_info{version=\"0.1.0\",map_layout=\"",
-            "caracal_objects{kind=\"Node\"} 3",
-            "caracal_synced{kind=\"Node\"} 1",
+            "caracal_objects{resource=\"nodes\"} 3",
+            "caracal_synced{resource=\"nodes\"} 1",
             "caracal_apply_seconds_count{part=\"routes\"} 1",
             "caracal_apply_errors_total{part=\"routes\"} 2",
             "caracal_flow_capacity{family=\"IPv4\",place=\"new\"} 16384",

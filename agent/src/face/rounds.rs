@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::Face;
-use crate::model::{Kind, Model};
+use crate::{
+    config::Felix,
+    model::{Kind, Model, Name},
+};
 
 impl Face {
     /// Goes through what a part of the agent keeps right, and tells how that went. `next` is when the next round begins at
@@ -27,16 +30,30 @@ impl Face {
         is_done
     }
 
+    /// Takes over what FelixConfigurations say to the node `own`, once they are known.
+    pub fn configure(&self, model: &Model, own: &str) {
+        if !model.standing.has_synced(Kind::FelixConfiguration) {
+            return;
+        }
+        let spec = |name: &str| {
+            let felix = model.felix.get(&Name::global(name))?;
+            Some(felix.settings.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
+        };
+        let node = spec(&format!("node.{own}")).map(|spec| (own.to_owned(), spec));
+        self.shared.set_felix(Felix { default: spec("default"), node });
+    }
+
     /// Tells how much of the cluster is known.
     pub fn known(&self, model: &Model) {
         for kind in Kind::ALL {
             let is_synced = model.standing.has_synced(kind);
-            self.metrics.objects(kind.name(), model.count(kind));
-            self.metrics.synced(kind.name(), is_synced);
+            let resource = resource(kind);
+            self.metrics.objects(&resource, model.count(kind));
+            self.metrics.synced(&resource, is_synced);
             if is_synced {
-                self.health.clear(kind.plural());
+                self.health.clear(&resource);
             } else {
-                self.health.missing(kind.plural(), "not all of them are known yet");
+                self.health.missing(&resource, "not all of them are known yet");
             }
         }
         // Sources log them.
@@ -45,12 +62,22 @@ impl Face {
     }
 }
 
+/// What `kubectl api-resources` calls a kind, for two groups may have one of the same name.
+fn resource(kind: Kind) -> String {
+    let group = kind.api_versions().first().and_then(|version| version.rsplit_once('/'));
+    group.map_or_else(|| kind.plural().to_owned(), |(group, _)| format!("{}.{group}", kind.plural()))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
     use super::*;
     use crate::{
         face::tests::face,
-        model::{Change, Origin},
+        model::{Body, Change, Object, Origin, calico::FelixConfiguration},
     };
 
     #[tokio::test]
@@ -64,6 +91,39 @@ mod tests {
         let text = face.metrics.text().unwrap();
         assert!(text.contains("caracal_apply_seconds_count{part=\"routes\"} 2\n"), "{text}");
         assert!(text.contains("caracal_apply_errors_total{part=\"routes\"} 1\n"), "{text}");
+    }
+
+    #[test]
+    fn what_the_cluster_says_to_the_node_holds_at_once_and_at_the_next_start() {
+        let (face, directory) = face(&[]);
+        let mut model = Model::default();
+        let put = |model: &mut Model, name: &str, spec: serde_json::Value| {
+            let felix: FelixConfiguration = serde_json::from_value(spec).unwrap();
+            model.apply(Change::Put(Object { name: Name::global(name), body: Body::FelixConfiguration(felix.into()) }));
+        };
+        let ports = |face: &Face| (face.shared.options().health_port, face.shared.options().metrics_port);
+        model.apply(Change::Begin(Kind::FelixConfiguration));
+        put(&mut model, "default", json!({"healthPort": 9098, "prometheusMetricsPort": 9092}));
+        put(&mut model, "node.n1", json!({"healthPort": 9097}));
+        put(&mut model, "node.n2", json!({"healthPort": 9096}));
+        face.configure(&model, "n1");
+        assert_eq!(ports(&face), (9099, 9091), "there may be more of them");
+        model.apply(Change::Whole(Kind::FelixConfiguration));
+        face.configure(&model, "n1");
+        assert_eq!(ports(&face), (9097, 9092));
+        put(&mut model, "node.n1", json!({"healthPort": "many"}));
+        face.configure(&model, "n1");
+        assert_eq!(ports(&face), (9097, 9092));
+        let line = "problem: configuration: FelixConfiguration node.n1: spec.healthPort: health-port: \"many\" is not";
+        assert!(face.health.ready().lines[0].starts_with(line), "{:?}", face.health.ready());
+        put(&mut model, "node.n1", json!({"healthPort": 9095}));
+        face.configure(&model, "n1");
+        assert_eq!((ports(&face), face.health.ready().lines.len()), ((9095, 9092), 0));
+        let next = Felix::read(directory.path());
+        assert_eq!(next.node.unwrap().1["healthPort"], 9095);
+        model.apply(Change::Gone(Kind::FelixConfiguration, Name::global("node.n1")));
+        face.configure(&model, "n1");
+        assert_eq!(ports(&face), (9098, 9092));
     }
 
     #[test]
@@ -89,8 +149,14 @@ mod tests {
             (true, vec!["remark: objects: /m/a.yaml: line 3: no name".to_owned()])
         );
         let text = face.metrics.text().unwrap();
-        assert!(
-            text.contains("caracal_synced{kind=\"Node\"} 1\n") && text.contains("caracal_objects{kind=\"Node\"} 0\n")
-        );
+        assert!(text.contains("caracal_synced{resource=\"nodes\"} 1\n"), "{text}");
+        model.apply(Change::Put(Object {
+            name: Name::global("default"),
+            body: Body::FelixConfiguration(Arc::default()),
+        }));
+        face.known(&model);
+        let text = face.metrics.text().unwrap();
+        assert!(text.contains("caracal_objects{resource=\"felixconfigurations.projectcalico.org\"} 1\n"), "{text}");
+        assert!(text.contains("caracal_objects{resource=\"nodes\"} 0\n"), "{text}");
     }
 }
