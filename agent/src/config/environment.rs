@@ -117,9 +117,9 @@ mod tests {
     #[test]
     fn variables_that_set_nothing_are_told_but_for_those_that_kubernetes_sets_for_services() {
         let layer = layer(&[
-            ("CARACAL_HELATH", "true"),
+            ("CARACAL_HEALTHY", "true"),
             ("FELIX_IPINIPMTU", "1480"),
-            ("FELIX_HELATHENABLED", "true"),
+            ("FELIX_HEALTHYENABLED", "true"),
             ("CARACAL_METRICS_PORT", "tcp://192.0.2.1:9091"),
             ("CARACAL_METRICS_SERVICE_HOST", "192.0.2.1"),
             ("CARACAL_METRICS_PORT_9091_TCP_ADDR", "192.0.2.1"),
@@ -127,6 +127,6 @@ mod tests {
         ]);
         assert!(layer.given.is_empty() && layer.problems.is_empty());
         let names: Vec<String> = layer.notes.iter().map(|note| note.at.to_string()).collect();
-        assert_eq!(names, ["CARACAL_HELATH", "CARACAL_METRICS_PORT", "FELIX_HELATHENABLED", "FELIX_IPINIPMTU"]);
+        assert_eq!(names, ["CARACAL_HEALTHY", "CARACAL_METRICS_PORT", "FELIX_HEALTHYENABLED", "FELIX_IPINIPMTU"]);
     }
 }

@@ -153,11 +153,11 @@ mod tests {
 
     #[test]
     fn keys_without_effect_say_why_and_unknown_ones_are_reported() {
-        let layer = read(&json!({"vxlanVNI": 4096, "bpfLogLevle": "Off", "wireguardMTU": null}));
+        let layer = read(&json!({"vxlanVNI": 4096, "bpfLogLevels": "Off", "wireguardMTU": null}));
         let [note] = &layer.notes[..] else { panic!("{:?}", layer.notes) };
         assert!(note.to_string().starts_with("FelixConfiguration default: spec.vxlanVNI: without effect: "), "{note}");
         let [problem] = &layer.problems[..] else { panic!("{:?}", layer.problems) };
-        let expected = "FelixConfiguration default: spec.bpfLogLevle: neither Caracal nor Calico knows this key";
+        let expected = "FelixConfiguration default: spec.bpfLogLevels: neither Caracal nor Calico knows this key";
         assert_eq!(problem.to_string(), expected);
     }
 

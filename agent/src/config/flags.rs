@@ -134,7 +134,7 @@ mod tests {
             let problem = parse(&args).flags.problems[0].to_string();
             assert!(problem.contains(expected), "{problem}");
         }
-        let unknown = Invocation::parse(["caracal-agent", "--helath"]).unwrap_err().to_string();
-        assert!(unknown.contains("--helath") && unknown.contains("--health"), "{unknown}");
+        let unknown = Invocation::parse(["caracal-agent", "--healthy"]).unwrap_err().to_string();
+        assert!(unknown.contains("--healthy") && unknown.contains("--health"), "{unknown}");
     }
 }

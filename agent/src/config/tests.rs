@@ -120,7 +120,7 @@ fn a_file_that_breaks_leaves_what_it_said_before_and_says_so() {
     for (text, problem) in [
         ("health-port: x\nlog-level: warn\n", "agent.yaml:1: health-port: \"x\""),
         ("health-port: [\n", "agent.yaml:2: "),
-        ("helath-port: 1\n", "agent.yaml:1: helath-port: there is no such setting"),
+        ("healthy-port: 1\n", "agent.yaml:1: healthy-port: there is no such setting"),
     ] {
         start.write(text);
         config.reread();
@@ -196,9 +196,9 @@ fn what_would_be_refused_at_the_next_start_is_told_before() {
 
 #[test]
 fn every_value_is_shown_with_where_it_comes_from() {
-    let config = Start::new(&["--timeout=udp=60", "--nic=eth0"]).variable("CARACAL_HELATH", "1").start();
+    let config = Start::new(&["--timeout=udp=60", "--nic=eth0"]).variable("CARACAL_HEALTHY", "1").start();
     let text = config.show(Output::Text);
-    for line in ["SETTING ", "timeout ", "nic ", "CARACAL_HELATH: there is no such setting"] {
+    for line in ["SETTING ", "timeout ", "nic ", "CARACAL_HEALTHY: there is no such setting"] {
         assert!(text.lines().any(|it| it.starts_with(line)), "{text}");
     }
     assert_eq!(text.lines().filter(|line| line.ends_with("  default")).count(), SETTINGS.len() - 3);
@@ -211,7 +211,7 @@ fn every_value_is_shown_with_where_it_comes_from() {
     assert_eq!(find("health-port")["value"], 9099);
     assert_eq!(find("health")["default"], true);
     assert_eq!(find("node-name")["value"], Value::Null);
-    assert_eq!(json["notes"], json!(["CARACAL_HELATH: there is no such setting"]));
+    assert_eq!(json["notes"], json!(["CARACAL_HEALTHY: there is no such setting"]));
 }
 
 /// Anything that JSON has, not too deep.

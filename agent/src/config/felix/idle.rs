@@ -278,7 +278,7 @@ mod tests {
         for name in ["vxlanmtu", "ipinipmtu", "typhak8sservicename", "ipinipenabled", "debugcpuprofilepath"] {
             assert!(why_variable(name).is_some(), "{name}");
         }
-        assert_eq!(why_variable("bpfloglevle"), None);
+        assert_eq!(why_variable("bpfloglevels"), None);
         assert!(RENAMED.iter().all(|(_, key)| why(key).is_some()));
     }
 }
