@@ -30,11 +30,11 @@ pub trait Kind {
 pub trait Check: Sync {
     /// Whether the texts are a value.
     fn check(&self, texts: &[String]) -> Result<(), String>;
-    /// [`Kind::allowed`].
+    /// What is allowed, in words.
     fn allowed(&self) -> String;
-    /// [`Kind::is_list`].
+    /// Whether it takes any number of texts.
     fn is_list(&self) -> bool;
-    /// [`Kind::is_switch`].
+    /// Whether its flag may stand without a value.
     fn is_switch(&self) -> bool;
 }
 
