@@ -59,7 +59,7 @@ fn limits_appear_change_and_go() {
     come_to_be(&a, [Some("16Mbit"), None]);
     // What cannot be understood changes nothing, and what is right beside it waits.
     say(&cluster, &[("a", "kubernetes.io/ingress-bandwidth: 16X"), ("other", BOTH)]);
-    let complaint = "pod default/a: metadata.annotations.kubernetes.io/ingress-bandwidth: \"16X\" is not a quantity";
+    let complaint = "Pod default/a: metadata.annotations.kubernetes.io/ingress-bandwidth: \"16X\" is not a quantity";
     cluster.wait_for_log(complaint).unwrap();
     assert_eq!((limits(&a), limits(&other)), ([Some("16Mbit".to_owned()), None], [None, None]));
 
