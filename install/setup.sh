@@ -54,6 +54,7 @@ debian() {
 
 # What needs them says so itself.
 peers() { "$here/install/peers.sh" || say "other projects' programs could not be built; the tests and benchmarks that run them will fail"; }
+kubernetes() { "$here/install/kubernetes.sh" || say "kube-apiserver could not be built; the tests that run it will fail"; }
 
 command -v rustup >/dev/null || { say "rustup is missing: install it from your distribution or from the Rust project, then run make again"; exit 1; }
 mkdir -p "$tools"
@@ -76,9 +77,11 @@ case ${1:-all} in
   test)
     tool cargo-nextest 0.9.151 --debug
     peers
+    kubernetes
     ;;
   all)
     peers
+    kubernetes
     tool cargo-nextest 0.9.151 --debug
     tool cargo-deny 0.20.2 --debug
     tool typos-cli 1.52.0 --debug
