@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 packages=(--workspace --exclude caracal-ebpf --exclude caracal-test-ebpf)
-rooted='package(caracal-integration) + package(caracal-lab) + package(caracal-cni-suite)
+rooted='package(caracal-integration) + package(caracal-lab) + package(caracal-cluster) + package(caracal-cni-suite)
   + ((package(caracal-azure) + package(caracal-cni-plugin) + package(caracal-stress)) & kind(test))'
 # Tests that cannot run append a line with the reason to this file.
 CARACAL_SKIPPED=$(mktemp)

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 /// The binary `name` of this workspace, built by the same cargo profile as the running program.
 ///
@@ -23,6 +23,24 @@ pub fn bin(name: &str) -> Result<PathBuf> {
             exe.parent().unwrap_or(&exe).display()
         ),
     }
+}
+
+/// A program of another project, as `install/setup.sh` builds it: `name` in the folder `project`, of the version that
+/// `install/peers.env` has under `key`.
+pub fn peer(project: &str, key: &str, name: &str) -> Result<PathBuf> {
+    let mut lines = include_str!("../../../install/peers.env").lines().filter_map(|line| line.split_once('='));
+    let Some((_, version)) = lines.find(|(found, _)| *found == key) else { bail!("install/peers.env has no {key}") };
+    let path = tools()?.join("peers").join(format!("{project}-{version}")).join(name);
+    ensure!(path.is_file(), "no {}: run `make setup`", path.display());
+    Ok(path)
+}
+
+fn tools() -> Result<PathBuf> {
+    if let Some(tools) = env::var_os("CARACAL_TOOLS") {
+        return Ok(tools.into());
+    }
+    let home = env::var_os("HOME").context("neither CARACAL_TOOLS nor HOME says where install/setup.sh builds")?;
+    Ok(PathBuf::from(home).join(".cache/caracal-tools"))
 }
 
 /// Cargo's target directory, where the running program comes from. `None` for an installed program.

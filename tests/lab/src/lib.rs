@@ -63,7 +63,7 @@ mod wait;
 pub use self::{
     address::Kind,
     capture::{Capture, Packet},
-    find::{bin, target_dir},
+    find::{bin, peer, target_dir},
     lab::{Builder, Lab},
     machine::Machine,
     namespaces::{NetNs, in_netns},
