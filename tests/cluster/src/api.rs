@@ -1,6 +1,6 @@
 //! A client for tests: YAML documents in, errors that name the object out.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -8,11 +8,14 @@ use http::{Method, Request, header::CONTENT_TYPE};
 use kube::{Client, Config};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
 
 use crate::{object::Object, runtime::Runtime};
 
 /// How many objects are made at the same time where many are to be made.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
+/// Between two times that the same is asked.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A client of one API server, as one user. Clones are the same client.
 #[derive(Clone)]
@@ -71,6 +74,32 @@ impl Api {
         Ok(self.runtime.run(async move { client.request_text(request).await })?)
     }
 
+    /// The same, for no longer than this.
+    pub fn get_text_within(&self, path: &str, limit: Duration) -> Result<String> {
+        let request = Request::get(path).body(Vec::new())?;
+        let client = self.client.clone();
+        let answer = self.runtime.run(async move { timeout(limit, client.request_text(request)).await });
+        Ok(answer.with_context(|| format!("no answer to {path} in {limit:?}"))??)
+    }
+
+    /// Asks for all of these at the same time, until each has been answered.
+    pub(crate) fn wait_for_answers(&self, paths: Vec<String>, limit: Duration) -> Result<()> {
+        let client = self.client.clone();
+        let ask = move |path: String| {
+            let client = client.clone();
+            async move {
+                let answered = async {
+                    while client.request_text(Request::get(&path).body(Vec::new())?).await.is_err() {
+                        sleep(PAUSE).await;
+                    }
+                    anyhow::Ok(())
+                };
+                timeout(limit, answered).await.with_context(|| format!("no answer to {path} in {limit:?}"))?
+            }
+        };
+        self.runtime.run(async move { stream::iter(paths).map(ask).buffer_unordered(AT_ONCE).try_collect().await })
+    }
+
     /// What the server answers to a POST of any path.
     pub fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T> {
         self.send(Method::POST, path, "application/json", body)
@@ -78,11 +107,13 @@ impl Api {
 
     fn apply_object(&self, object: &Object) -> Result<()> {
         let path = format!("{}?fieldManager=caracal&force=true", object.path());
-        let applied = self.send::<Value>(Method::PATCH, &path, "application/apply-patch+yaml", object.body());
+        let applied =
+            self.send::<Value>(Method::PATCH, &path, "application/apply-patch+yaml", &object.without_status());
         applied.with_context(|| format!("applying {object}"))?;
         let Some(status) = object.status() else { return Ok(()) };
         let path = format!("{}/status", object.path());
-        let written = self.send::<Value>(Method::PATCH, &path, "application/merge-patch+json", &json!({ "status": status }));
+        let written =
+            self.send::<Value>(Method::PATCH, &path, "application/merge-patch+json", &json!({ "status": status }));
         written.with_context(|| format!("writing the status of {object}")).map(drop)
     }
 
@@ -96,7 +127,8 @@ impl Api {
         // Nobody here empties namespaces before they go.
         let mut last = object.body().clone();
         last["spec"] = json!({ "finalizers": [] });
-        let finalized = self.send::<Value>(Method::PUT, &format!("{}/finalize", object.path()), "application/json", &last);
+        let finalized =
+            self.send::<Value>(Method::PUT, &format!("{}/finalize", object.path()), "application/json", &last);
         finalized.with_context(|| format!("finalizing {object}")).map(drop)
     }
 
@@ -116,5 +148,9 @@ impl fmt::Debug for Api {
 
 fn request(method: Method, path: &str, content_type: &str, body: &Value) -> Result<Request<Vec<u8>>> {
     ensure!(path.starts_with('/'), "{path} is no path of an API server");
-    Ok(Request::builder().method(method).uri(path).header(CONTENT_TYPE, content_type).body(serde_json::to_vec(body)?)?)
+    Ok(Request::builder()
+        .method(method)
+        .uri(path)
+        .header(CONTENT_TYPE, content_type)
+        .body(serde_json::to_vec(body)?)?)
 }

@@ -9,9 +9,15 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use caracal_lab::{Machine, Process, Site as _, peer, wait_for};
 use kube::Config;
+use serde_json::json;
 
 use self::certificates::Certificates;
-use crate::{api::Api, runtime::Runtime};
+use crate::{
+    account::{self, Account, Asked},
+    api::Api,
+    proxy::Proxy,
+    runtime::Runtime,
+};
 
 /// Everything that the two keep, on the machine's tmpfs.
 const DIR: &str = "/run/kubernetes";
@@ -67,7 +73,7 @@ impl ControlPlane {
     pub fn start_api_server(&mut self, number: usize) -> Result<()> {
         let program = peer("kubernetes", "KUBERNETES_VERSION", "kube-apiserver")?;
         let server = self.machine.command(program).args(flags::of(&self.machine, number)).spawn()?;
-        let probe = Api::new(&self.runtime, self.config(number, ADMIN_TOKEN)?)?;
+        let probe = Api::new(&self.runtime, self.config(port(number), ADMIN_TOKEN)?)?;
         let ready = wait_for(format_args!("API server {number}"), READY, || {
             if server.is_running() { probe.get_text("/readyz").map(Some) } else { Ok(None) }
         });
@@ -96,6 +102,16 @@ impl ControlPlane {
         &self.api
     }
 
+    /// A client of the first API server with the rights of an account.
+    pub fn api_as(&self, account: &Account) -> Result<Api> {
+        Api::new(&self.runtime, self.config(PORT, &account.token)?)
+    }
+
+    /// A client at the other end of a line, that may do everything.
+    pub fn api_by(&self, proxy: &Proxy) -> Result<Api> {
+        Api::new(&self.runtime, self.config(proxy.port(), ADMIN_TOKEN)?)
+    }
+
     /// The machine they run on.
     #[must_use]
     pub fn machine(&self) -> &Machine {
@@ -108,14 +124,45 @@ impl ControlPlane {
         format!("https://{}:{}", self.machine.ip4(), port(number))
     }
 
+    /// A line to an API server that can be made bad.
+    pub fn proxy(&self, number: usize) -> Result<Proxy> {
+        Proxy::open(&self.runtime, port(number))
+    }
+
+    /// Where a line begins for other machines.
+    #[must_use]
+    pub fn url_by(&self, proxy: &Proxy) -> String {
+        format!("https://{}:{}", self.machine.ip4(), proxy.port())
+    }
+
+    /// How to reach the API server at `url` with a token, as YAML.
+    pub fn kubeconfig(&self, url: &str, token: &str) -> Result<String> {
+        let cluster = json!({ "server": url, "certificate-authority-data": self.certificates.authority() });
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{ "name": "test", "cluster": cluster }],
+            "users": [{ "name": "test", "user": { "token": token } }],
+            "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
+            "current-context": "test",
+        });
+        serde_norway::to_string(&config).context("writing a kubeconfig")
+    }
+
+    /// What an account has asked of all API servers so far.
+    pub fn asked(&self, account: &Account) -> Result<Vec<Asked>> {
+        let mut all = Vec::new();
+        for number in 0..self.api_servers.len() {
+            let log = self.machine.read_file(flags::audit_log(number))?;
+            all.extend(account::asked(&String::from_utf8_lossy(&log), &account.user)?);
+        }
+        Ok(all)
+    }
+
     /// Forgets all versions of all objects but the present ones: who goes on from an older one is told that it is gone.
     /// API servers remember some of their own accord, until they are restarted.
     pub fn compact(&self) -> Result<()> {
         etcd::compact(&self.runtime)
-    }
-
-    fn config(&self, number: usize, token: &str) -> Result<Config> {
-        self.certificates.config(&format!("https://127.0.0.1:{}", port(number)), token)
     }
 
     /// Ends both, and fails unless etcd had lived until then.
@@ -124,6 +171,10 @@ impl ControlPlane {
         anyhow::ensure!(etcd.is_running(), "etcd has ended:\n{}", etcd.log());
         drop(api_servers);
         etcd.kill()
+    }
+
+    fn config(&self, port: u16, token: &str) -> Result<Config> {
+        self.certificates.config(&format!("https://127.0.0.1:{port}"), token)
     }
 }
 

@@ -17,13 +17,19 @@
 
 #![deny(unsafe_code)]
 
+mod account;
 mod api;
 mod control_plane;
+mod crds;
 mod object;
+mod proxy;
 mod runtime;
 
 pub use self::{
+    account::{Account, Asked, Right, granted},
     api::Api,
     control_plane::ControlPlane,
+    crds::Kinds,
     object::Object,
+    proxy::{Line, PIECE, Proxy},
 };

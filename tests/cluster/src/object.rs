@@ -8,7 +8,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 /// Kinds whose status is not written along with the rest.
-const STATUS_APART: [&str; 4] = ["Node", "Pod", "Service", "CustomResourceDefinition"];
+const STATUS_APART: [&str; 3] = ["Node", "Pod", "Service"];
 
 /// An object of any kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,10 +51,16 @@ impl Object {
         &self.resource.kind
     }
 
-    /// Its name in paths and rules, such as `services`.
+    /// Its name.
     #[must_use]
-    pub fn plural(&self) -> &str {
-        &self.resource.plural
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The namespace it says it is in.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
     }
 
     /// Where objects of its kind are.
@@ -75,6 +81,15 @@ impl Object {
     /// Its status, if that has to be written apart.
     pub(crate) fn status(&self) -> Option<&Value> {
         self.body.get("status").filter(|_| STATUS_APART.contains(&self.kind()))
+    }
+
+    /// All of it that can be written at once.
+    pub(crate) fn without_status(&self) -> Value {
+        let mut body = self.body.clone();
+        if let (Some(_), Some(body)) = (self.status(), body.as_object_mut()) {
+            body.shift_remove("status");
+        }
+        body
     }
 }
 

@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, Result};
 use caracal_lab::{Machine, Site as _};
+use k8s_openapi::ByteString;
 use kube::{Config, config::AuthInfo};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use serde_json::json;
@@ -54,9 +55,9 @@ impl Certificates {
         .into_iter()
     }
 
-    /// The authority's certificate, as clients want it.
-    pub(super) fn authority_pem(&self) -> &str {
-        &self.authority_pem
+    /// The authority's certificate, as kubeconfigs have it.
+    pub(super) fn authority(&self) -> ByteString {
+        ByteString(self.authority_pem.clone().into_bytes())
     }
 
     /// How a client of ours reaches an API server.

@@ -15,7 +15,7 @@ const PEER_URL: &str = "http://127.0.0.1:2380";
 /// Starts it. API servers wait for it by themselves.
 pub(super) fn start(machine: &Machine) -> Result<Process> {
     let etcd = machine.command(peer("kubernetes", "KUBERNETES_VERSION", "etcd")?);
-    let etcd = etcd.arg(format!("--data-dir={DIR}/etcd")).args(["--unsafe-no-fsync", "--log-level=warn"]);
+    let etcd = etcd.arg(format!("--data-dir={DIR}/etcd")).args(["--unsafe-no-fsync", "--log-level=error"]);
     let urls = [
         ("listen-client-urls", URL),
         ("advertise-client-urls", URL),

@@ -28,7 +28,7 @@ const FILES: [(&str, &str); 6] = [
     ("audit-policy-file", "audit.yaml"),
 ];
 
-const FLAGS: [&str; 12] = [
+const FLAGS: [&str; 11] = [
     "--service-account-issuer=https://kubernetes.default.svc",
     "--service-cluster-ip-range=10.96.0.0/16,fd00:10:96::/112",
     "--authorization-mode=RBAC",
@@ -43,7 +43,6 @@ const FLAGS: [&str; 12] = [
     "--max-requests-inflight=0",
     "--max-mutating-requests-inflight=0",
     "--profiling=false",
-    "--v=1",
 ];
 
 /// Where an API server writes requests down.

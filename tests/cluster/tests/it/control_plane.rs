@@ -1,8 +1,8 @@
 //! The test bed itself: an API server that is there, that does what it is told, and that leaves nothing.
 
-use caracal_cluster::{ControlPlane, Object};
-use caracal_lab::{Lab, Site as _};
-use serde_json::json;
+use caracal_cluster::{ControlPlane, Kinds, Object};
+use caracal_lab::Lab;
+use serde_json::{Value, json};
 
 const SHOP: &str = "
 apiVersion: v1
@@ -58,4 +58,36 @@ fn what_was_written_survives_a_killed_api_server() {
     }
     control.stop().unwrap();
     lab.end().unwrap();
+}
+
+#[test]
+fn every_kind_that_the_agent_reads_can_be_written() {
+    let lab = Lab::builder("kinds").client("control").start().unwrap();
+    let control = ControlPlane::start(lab.client("control")).unwrap();
+    control.api().install(&Kinds::ALL).unwrap();
+    let scenario = include_str!("../../scenarios/every-kind.yaml");
+    control.api().apply(scenario).unwrap();
+    for object in Object::read_all(scenario).unwrap() {
+        // Nothing of it was thrown away as unknown.
+        let (read, written) = (control.api().get(&object).unwrap(), object.body());
+        assert!(contains(&read["spec"], &written["spec"]), "{object}: {read:#}");
+        assert!(contains(&read["status"], &written["status"]), "{object}: {read:#}");
+    }
+    control.api().delete(scenario).unwrap();
+    control.stop().unwrap();
+    lab.end().unwrap();
+}
+
+/// Whether all that was written was kept; servers add to it.
+fn contains(read: &Value, written: &Value) -> bool {
+    match (read, written) {
+        (Value::Object(read), Value::Object(written)) => {
+            written.iter().all(|(key, value)| read.get(key).is_some_and(|read| contains(read, value)))
+        }
+        (Value::Array(read), Value::Array(written)) => {
+            read.len() == written.len() && read.iter().zip(written).all(|(read, written)| contains(read, written))
+        }
+        (_, Value::Null) => true,
+        (read, written) => read == written,
+    }
 }
