@@ -9,12 +9,13 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use caracal_lab::{Machine, Process, Site as _, peer, wait_for};
 use kube::Config;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::certificates::Certificates;
 use crate::{
     account::{self, Account, Asked},
     api::Api,
+    object::Object,
     proxy::Proxy,
     runtime::Runtime,
 };
@@ -73,7 +74,7 @@ impl ControlPlane {
     pub fn start_api_server(&mut self, number: usize) -> Result<()> {
         let program = peer("kubernetes", "KUBERNETES_VERSION", "kube-apiserver")?;
         let server = self.machine.command(program).args(flags::of(&self.machine, number)).spawn()?;
-        let probe = Api::new(&self.runtime, self.config(port(number), ADMIN_TOKEN)?)?;
+        let probe = self.api_of(number)?;
         let ready = wait_for(format_args!("API server {number}"), READY, || {
             if server.is_running() { probe.get_text("/readyz").map(Some) } else { Ok(None) }
         });
@@ -100,6 +101,11 @@ impl ControlPlane {
     #[must_use]
     pub fn api(&self) -> &Api {
         &self.api
+    }
+
+    /// A client of any API server that may do everything.
+    pub fn api_of(&self, number: usize) -> Result<Api> {
+        Api::new(&self.runtime, self.config(port(number), ADMIN_TOKEN)?)
     }
 
     /// A client of the first API server with the rights of an account.
@@ -157,6 +163,24 @@ impl ControlPlane {
             all.extend(account::asked(&String::from_utf8_lossy(&log), &account.user)?);
         }
         Ok(all)
+    }
+
+    /// Makes many objects that are like one that there is already: `change` makes each something of its own, beginning
+    /// with its name. They are written behind the API server's back, which is a hundred times as fast.
+    pub fn multiply(&self, object: &Object, count: usize, change: impl Fn(usize, &mut Value)) -> Result<()> {
+        let mut like = self.api.get(object)?;
+        // What only the original has.
+        for field in ["resourceVersion", "managedFields"] {
+            like["metadata"].as_object_mut().and_then(|metadata| metadata.shift_remove(field));
+        }
+        let copy = |number: usize| {
+            let mut copy = like.clone();
+            copy["metadata"]["uid"] = format!("00000000-0000-4000-8000-{number:012}").into();
+            change(number, &mut copy);
+            let copy = Object::new(copy)?;
+            Ok((copy.storage_key(), copy.body().clone()))
+        };
+        etcd::put(&self.runtime, &(0..count).map(copy).collect::<Result<Vec<_>>>()?)
     }
 
     /// Forgets all versions of all objects but the present ones: who goes on from an older one is told that it is gone.

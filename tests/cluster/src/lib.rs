@@ -18,18 +18,24 @@
 #![deny(unsafe_code)]
 
 mod account;
+mod agent;
 mod api;
+mod bed;
 mod control_plane;
 mod crds;
+mod crowd;
 mod object;
 mod proxy;
 mod runtime;
 
 pub use self::{
     account::{Account, Asked, Right, granted},
+    agent::Agent,
     api::Api,
+    bed::{Bed, RBAC},
     control_plane::ControlPlane,
     crds::Kinds,
+    crowd::Crowd,
     object::Object,
     proxy::{Line, PIECE, Proxy},
 };

@@ -78,6 +78,17 @@ impl Object {
         format!("{}/{}", self.collection(), self.name)
     }
 
+    /// Where API servers store it.
+    pub(crate) fn storage_key(&self) -> String {
+        let folder = match self.resource.plural.as_str() {
+            "services" => "services/specs",
+            "nodes" => "minions",
+            plural => plural,
+        };
+        let namespace = self.namespace.as_ref().map(|name| format!("{name}/")).unwrap_or_default();
+        format!("/registry/{folder}/{namespace}{}", self.name)
+    }
+
     /// Its status, if that has to be written apart.
     pub(crate) fn status(&self) -> Option<&Value> {
         self.body.get("status").filter(|_| STATUS_APART.contains(&self.kind()))

@@ -1,0 +1,18 @@
+//! Large clusters: everything arrives, in memory that is bounded.
+
+use caracal_cluster::{Bed, Crowd};
+use serde_json::Value;
+
+#[test]
+fn ten_thousand_services_are_known_and_served_on_the_way() {
+    let bed = Bed::start("services", &[]).unwrap();
+    Crowd { services: 10_000, endpoints: 1, pods: 10_000 }.gather(bed.control()).unwrap();
+    let listed: Value =
+        serde_json::from_str(&bed.api().get_text("/api/v1/namespaces/crowd/services").unwrap()).unwrap();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 10_001);
+    let agent = bed.follow().unwrap();
+    agent.wait_until_ready().unwrap();
+    let resident = agent.resident_kib().unwrap();
+    println!("{resident} KiB resident");
+    bed.end().unwrap();
+}
