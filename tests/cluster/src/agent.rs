@@ -92,7 +92,8 @@ impl Agent {
         let path = format!("/proc/{}/status", self.process.pid());
         let status = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).with_context(|| format!("no VmRSS in {path}"))?;
+        let kib =
+            line.and_then(|line| line.trim().strip_suffix(" kB")).with_context(|| format!("no VmRSS in {path}"))?;
         kib.parse().with_context(|| format!("understanding VmRSS of {path}"))
     }
 
@@ -105,7 +106,8 @@ impl Agent {
     /// Kills it, and removes everything that it left on its node.
     pub fn remove(self) -> Result<()> {
         self.process.kill()?;
-        let traces = "rm -rf /sys/fs/bpf/caracal /run/caracal/* && ip -4 route flush proto 202 && ip -6 route flush proto 202";
+        let traces =
+            "rm -rf /sys/fs/bpf/caracal /run/caracal/* && ip -4 route flush proto 202 && ip -6 route flush proto 202";
         self.node.run("sh", ["-c", traces]).map(drop)
     }
 

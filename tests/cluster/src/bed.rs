@@ -3,14 +3,7 @@
 use anyhow::Result;
 use caracal_lab::{Lab, Node, NodeSpec};
 
-use crate::{
-    account::Account,
-    agent::Agent,
-    api::Api,
-    control_plane::ControlPlane,
-    crds::Kinds,
-    proxy::Proxy,
-};
+use crate::{account::Account, agent::Agent, api::Api, control_plane::ControlPlane, crds::Kinds, proxy::Proxy};
 
 /// What is installed for an agent.
 pub const RBAC: &str = include_str!("../rbac.yaml");

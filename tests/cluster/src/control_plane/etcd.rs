@@ -33,9 +33,9 @@ pub(super) fn put(runtime: &Runtime, values: &[(String, Value)]) -> Result<()> {
     let etcd = client(runtime)?;
     let bytes = |text: &str| ByteString(text.as_bytes().to_vec());
     for some in values.chunks(IN_ONE_REQUEST) {
-        let puts = some.iter().map(|(key, value)| {
-            json!({ "request_put": { "key": bytes(key), "value": bytes(&value.to_string()) } })
-        });
+        let puts = some
+            .iter()
+            .map(|(key, value)| json!({ "request_put": { "key": bytes(key), "value": bytes(&value.to_string()) } }));
         let all = json!({ "success": puts.collect::<Vec<_>>() });
         etcd.post::<Value>("/v3/kv/txn", &all).context("writing to etcd")?;
     }

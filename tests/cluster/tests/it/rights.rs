@@ -18,9 +18,11 @@ fn the_agent_uses_every_right_that_it_is_given_and_asks_for_no_other() {
     };
     let unused = || granted.difference(&used()).cloned().collect::<Vec<_>>();
     // Servers that cannot stream lists are asked for lists, and those that can are not.
-    let is_for_others = |right: &Right| right.verb == "list" && granted.contains(&Right { verb: "watch".to_owned(), ..right.clone() });
+    let is_for_others =
+        |right: &Right| right.verb == "list" && granted.contains(&Right { verb: "watch".to_owned(), ..right.clone() });
     let all_used = || unused().iter().all(is_for_others);
-    wait_until("every right to be used", Duration::from_secs(30), all_used).unwrap_or_else(|_| panic!("unused: {:#?}", unused()));
+    wait_until("every right to be used", Duration::from_secs(30), all_used)
+        .unwrap_or_else(|_| panic!("unused: {:#?}", unused()));
 
     let beyond: Vec<Right> = used().difference(&granted).cloned().collect();
     assert!(beyond.is_empty(), "not granted: {beyond:#?}");
