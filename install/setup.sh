@@ -72,6 +72,7 @@ case ${1:-all} in
   build) ;;
   bench)
     peers
+    kubernetes
     packages+=("${bench_packages[@]}")
     ;;
   test)

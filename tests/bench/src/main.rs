@@ -81,6 +81,9 @@ fn run(options: &Options) -> anyhow::Result<()> {
     // Before this process is bound to one CPU, which its children would inherit.
     let mut errors = rows::cni::measure(&mut report, wanted)?;
     errors.extend(rows::sockets::measure(&mut report, options.rounds, wanted)?);
+    if wanted(rows::agent::NAME) {
+        rows::agent::measure(&mut report, options.rounds)?;
+    }
     if wanted(rows::programs::NAME) {
         rows::programs::measure(&mut report)?;
     }

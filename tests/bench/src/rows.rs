@@ -1,5 +1,6 @@
 //! One module for each group of figures.
 
+pub mod agent;
 pub mod cni;
 pub mod packets;
 pub mod programs;

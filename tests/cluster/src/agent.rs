@@ -18,6 +18,15 @@ const READY: Duration = Duration::from_secs(60);
 /// And so does everything else, with other tests beside it.
 const SOON: Duration = Duration::from_secs(30);
 
+/// What the kernel says of an agent's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Resident now.
+    pub resident_kib: u32,
+    /// The most that ever was.
+    pub most_kib: u32,
+}
+
 /// An agent. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Agent {
@@ -53,19 +62,19 @@ impl Agent {
 
     /// What it knows.
     pub fn state(&self) -> Result<Value> {
-        let text = self.face.get_text("/debug/state").with_context(|| format!("log of the agent:\n{}", self.log()))?;
+        let text = self.face.get_text("/debug/state").context("asking the agent for its state")?;
         serde_json::from_str(&text).context("understanding the agent's state")
     }
 
     /// Waits until it knows something, or no longer does.
     #[track_caller]
     pub fn wait_for_state(&self, what: impl Display, is_so: impl Fn(&Value) -> bool) -> Result<()> {
-        let mut last = Value::Null;
+        let mut last = self.state();
         let waited = self.wait_until(what, SOON, || {
-            last = self.state().unwrap_or_default();
-            is_so(&last)
+            last = self.state();
+            last.as_ref().is_ok_and(&is_so)
         });
-        waited.with_context(|| format!("the agent's state was\n{last:#}"))
+        waited.with_context(|| format!("the agent's state was\n{last:#?}"))
     }
 
     /// The routes that it made, one in a line.
@@ -87,14 +96,15 @@ impl Agent {
         self.process.log()
     }
 
-    /// Its memory, as far as it is its own: what is resident, without files of the machine.
-    pub fn resident_kib(&self) -> Result<u64> {
+    /// How much memory it has, in KiB.
+    pub fn memory(&self) -> Result<Memory> {
         let path = format!("/proc/{}/status", self.process.pid());
         let status = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib =
-            line.and_then(|line| line.trim().strip_suffix(" kB")).with_context(|| format!("no VmRSS in {path}"))?;
-        kib.parse().with_context(|| format!("understanding VmRSS of {path}"))
+        let kib = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key)?.trim().strip_suffix(" kB"));
+            line.and_then(|kib| kib.parse().ok()).with_context(|| format!("no {key} in {path}"))
+        };
+        Ok(Memory { resident_kib: kib("VmRSS:")?, most_kib: kib("VmHWM:")? })
     }
 
     /// Whether it has not ended.

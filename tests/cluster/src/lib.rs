@@ -30,7 +30,7 @@ mod runtime;
 
 pub use self::{
     account::{Account, Asked, Right, granted},
-    agent::Agent,
+    agent::{Agent, Memory},
     api::Api,
     bed::{Bed, RBAC},
     control_plane::ControlPlane,

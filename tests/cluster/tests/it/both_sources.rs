@@ -1,6 +1,6 @@
 //! The same objects out of an API server and out of files: the agent knows the same, and writes the same.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use caracal_cluster::{Agent, Bed, Kinds};
 use caracal_lab::Site as _;
@@ -38,6 +38,20 @@ fn a_busy_cluster_is_the_same_from_both() {
     compare("busy", include_str!("../../scenarios/busy.yaml"));
 }
 
+/// Says of every leaf that differs where it is and what it is on both sides.
+fn compare_values(at: &str, left: &Value, right: &Value, differences: &mut Vec<String>) {
+    match (left, right) {
+        (Value::Object(one), Value::Object(other)) => {
+            let keys: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+            for key in keys {
+                compare_values(&format!("{at}/{key}"), &left[key], &right[key], differences);
+            }
+        }
+        (left, right) if left != right => differences.push(format!("{at}: {left}, {right}")),
+        _ => {}
+    }
+}
+
 fn compare(name: &str, scenario: &str) {
     let bed = Bed::start(name, &Kinds::ALL).unwrap();
     let given = given(&bed);
@@ -46,7 +60,9 @@ fn compare(name: &str, scenario: &str) {
     let from_files = settled(&bed, bed.read(&format!("{given}{scenario}")).unwrap());
     assert!(from_api.0.to_string().contains("10.244.2.0/24"), "{:#}", from_api.0);
     assert!(from_api.1.contains("PEERS4: [{"), "{}", from_api.1);
-    assert_eq!(from_api.0, from_files.0);
+    let mut differences = Vec::new();
+    compare_values("", &from_api.0, &from_files.0, &mut differences);
+    assert!(differences.is_empty(), "state from the API and from files:\n{}", differences.join("\n"));
     assert_eq!(from_api.1, from_files.1);
     assert_eq!(from_api.2, from_files.2);
     bed.end().unwrap();
