@@ -18,6 +18,9 @@ const READY: Duration = Duration::from_secs(60);
 /// And so does everything else, with other tests beside it.
 const SOON: Duration = Duration::from_secs(30);
 
+/// So much of a state is shown where it is not what it should be.
+const SHOWN: usize = 20_000;
+
 /// What the kernel says of an agent's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
@@ -74,7 +77,7 @@ impl Agent {
             last = self.state();
             last.as_ref().is_ok_and(&is_so)
         });
-        waited.with_context(|| format!("the agent's state was\n{last:#?}"))
+        waited.with_context(|| format!("the agent's state was\n{:.*}", SHOWN, format!("{last:#?}")))
     }
 
     /// The routes that it made, one in a line.

@@ -44,6 +44,8 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Starts etcd and one API server on `machine`, and waits until that is ready.
     pub fn start(machine: &Machine) -> Result<Self> {
+        // What an earlier one has left is not for this one.
+        machine.run("rm", ["-rf", DIR])?;
         let certificates = Certificates::make(machine)?;
         for (name, content) in certificates.files().chain(flags::SHARED) {
             machine.write_file(format!("{DIR}/{name}"), content)?;

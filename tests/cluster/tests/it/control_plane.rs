@@ -1,7 +1,7 @@
 //! The test bed itself: an API server that is there, that does what it is told, and that leaves nothing.
 
 use caracal_cluster::{ControlPlane, Kinds, Object};
-use caracal_lab::Lab;
+use caracal_lab::{Lab, Site as _};
 use serde_json::{Value, json};
 
 const SHOP: &str = "
@@ -56,6 +56,25 @@ fn what_was_written_survives_a_killed_api_server() {
     for object in Object::read_all(SHOP).unwrap() {
         control.api().get(&object).unwrap();
     }
+    control.stop().unwrap();
+    lab.end().unwrap();
+}
+
+#[test]
+fn a_control_plane_that_is_dropped_is_gone_at_once_and_another_takes_its_place() {
+    let lab = Lab::builder("dropped").client("control").start().unwrap();
+    let machine = lab.client("control");
+    let names = || machine.run("sh", ["-c", "cat /proc/[0-9]*/comm"]).unwrap();
+    let is_there = |name: &str| names().lines().any(|line| line == name);
+    let control = ControlPlane::start(machine).unwrap();
+    control.api().apply(SHOP).unwrap();
+    assert!(is_there("kube-apiserver") && is_there("etcd"), "{}", names());
+    drop(control);
+    assert!(!is_there("kube-apiserver") && !is_there("etcd"), "{}", names());
+
+    let control = ControlPlane::start(machine).unwrap();
+    let objects = Object::read_all(SHOP).unwrap();
+    control.api().get(&objects[0]).unwrap_err();
     control.stop().unwrap();
     lab.end().unwrap();
 }
