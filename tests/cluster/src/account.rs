@@ -29,7 +29,7 @@ pub struct Account {
 }
 
 /// A request that an account made.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Asked {
     /// What it needed for it.
     pub right: Right,

@@ -19,8 +19,13 @@ pub struct Bed {
 impl Bed {
     /// Makes one. The API server knows these kinds besides its own.
     pub fn start(name: &str, kinds: &[Kinds]) -> Result<Self> {
+        Self::start_with(name, kinds, &[])
+    }
+
+    /// The same, with more flags for every API server.
+    pub fn start_with(name: &str, kinds: &[Kinds], flags: &[&str]) -> Result<Self> {
         let lab = Lab::builder(name).node(NodeSpec::new("n1")).client("control").start()?;
-        let control = ControlPlane::start(lab.client("control"))?;
+        let control = ControlPlane::start_with(lab.client("control"), flags)?;
         control.api().install(kinds)?;
         let account = Account::create(control.api(), RBAC)?;
         Ok(Self { account, control, lab })

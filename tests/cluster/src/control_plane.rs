@@ -37,6 +37,7 @@ pub struct ControlPlane {
     api_servers: Vec<Option<Process>>,
     etcd: Process,
     certificates: Certificates,
+    flags: Vec<String>,
     runtime: Runtime,
     machine: Machine,
 }
@@ -44,6 +45,11 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Starts etcd and one API server on `machine`, and waits until that is ready.
     pub fn start(machine: &Machine) -> Result<Self> {
+        Self::start_with(machine, &[])
+    }
+
+    /// The same, with more flags for every API server, such as `--feature-gates=WatchList=false`.
+    pub fn start_with(machine: &Machine, flags: &[&str]) -> Result<Self> {
         // What an earlier one has left is not for this one.
         machine.run("rm", ["-rf", DIR])?;
         let certificates = Certificates::make(machine)?;
@@ -57,6 +63,7 @@ impl ControlPlane {
             api_servers: Vec::new(),
             etcd,
             certificates,
+            flags: flags.iter().copied().map(str::to_owned).collect(),
             runtime,
             machine: machine.clone(),
         };
@@ -75,7 +82,7 @@ impl ControlPlane {
     /// Starts an API server that was killed, and waits until it is ready.
     pub fn start_api_server(&mut self, number: usize) -> Result<()> {
         let program = peer("kubernetes", "KUBERNETES_VERSION", "kube-apiserver")?;
-        let server = self.machine.command(program).args(flags::of(&self.machine, number)).spawn()?;
+        let server = self.machine.command(program).args(flags::of(&self.machine, number)).args(&self.flags).spawn()?;
         let probe = self.api_of(number)?;
         let ready = wait_for(format_args!("API server {number}"), READY, || {
             if server.is_running() { probe.get_text("/readyz").map(Some) } else { Ok(None) }
