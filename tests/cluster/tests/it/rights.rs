@@ -26,12 +26,12 @@ fn used(name: &str, kinds: &[Kinds]) -> BTreeSet<Right> {
     let agent = bed.follow().unwrap();
     agent.wait_until_ready().unwrap();
     let asked = || bed.control().asked(bed.account()).unwrap();
-    let lists = || asked().iter().filter(|asked| asked.right.verb == "list" && asked.code == 200).count();
-    let watched = || {
-        let watches: BTreeSet<_> = asked().into_iter().filter(|asked| asked.right.verb == "watch" && asked.code == 200).collect();
-        watches.iter().map(|asked| asked.right.clone()).collect::<BTreeSet<_>>().len()
+    let allowed = |verb: &str| -> BTreeSet<(String, String)> {
+        let of_verb = asked().into_iter().filter(|asked| asked.right.verb == verb && asked.code == 200);
+        of_verb.map(|asked| (asked.right.group, asked.right.resource)).collect()
     };
-    wait_until("what was listed to be watched", Duration::from_secs(30), || watched() >= lists()).unwrap();
+    let all_watched = || allowed("watch") == allowed("list");
+    wait_until("what was listed to be watched", Duration::from_secs(30), all_watched).unwrap();
     let asked = asked();
     let refused: Vec<_> = asked.iter().filter(|asked| [401, 403].contains(&asked.code)).collect();
     assert!(refused.is_empty(), "{refused:#?}");
