@@ -3,6 +3,7 @@
 //! * [`source`] reads what is wanted (a directory of Kubernetes YAML, or Kubernetes' API).
 //! * [`model`] is that as plain structs.
 //! * [`compile`] computes, without touching a kernel, what the node should hold.
+//! * [`endpoints`] hears from the plugin, and compares what all sides know of pods.
 //! * [`apply`] writes the difference between that and what it does hold.
 //! * [`config`] is how the agent itself is set up, and [`face`] what it shows of itself.
 //!
@@ -12,6 +13,7 @@
 pub mod apply;
 pub mod compile;
 pub mod config;
+pub mod endpoints;
 pub mod face;
 mod lock;
 pub mod logs;

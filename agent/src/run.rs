@@ -1,13 +1,13 @@
 //! The loop: read, compute, write the difference, wait for a change.
 
-use std::{future::pending, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use caracal_datapath::Pinned;
 use rtnetlink::Handle;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
+    sync::{Notify, watch},
     time::{Instant, sleep_until},
 };
 
@@ -15,6 +15,7 @@ use crate::{
     Options,
     apply::{dataplane, nics, pods, ports, routes, settle, sockets, upkeep, wanted::Wanted},
     compile,
+    endpoints::{self, Socket},
     face::Face,
     lock::Lock,
     model::{Kind, Model},
@@ -42,6 +43,7 @@ pub async fn run(face: &Face) -> anyhow::Result<()> {
     let pinned = dataplane::load(options)?;
     face.health.clear("programs");
     sockets::attach(face, options, &pinned);
+    let (socket, told) = (Socket::bind(&options.run_dir)?, Arc::new(Notify::new()));
     let (connection, handle, _) = rtnetlink::new_connection().context("cannot open a netlink socket")?;
     tokio::spawn(connection);
     let mut source = source::open(&options.follow()?, &options.run_dir).await?;
@@ -59,7 +61,8 @@ pub async fn run(face: &Face) -> anyhow::Result<()> {
         () = follow => {}
         () = settle => {}
         () = nics::run(face, &handle, &pinned, &options.nics) => {}
-        () = pods::run(face, options, &pinned, wanted) => {}
+        () = pods::run(face, options, &pinned, wanted, &told) => {}
+        () = endpoints::run(options, &pinned, &socket, &told) => {}
         () = upkeep::run(face, options, &pinned) => {}
         () = face.shared.follow_file() => {}
         () = ended(&mut terminate, &mut interrupt) => {}

@@ -137,11 +137,13 @@ impl DataPlane {
     /// Undoes [`DataPlane::attach`] and [`DataPlane::map_ports`] for every link that is `gone`, without knowing its addresses. Gives every error.
     pub fn forget(&self, mut gone: impl FnMut(u32) -> bool) -> Vec<Error> {
         let Some(pinned) = &self.pinned else { return Vec::new() };
-        let known = match pinned.endpoints() {
+        let (known, mappings) = match pinned.endpoints().and_then(|known| Ok((known, pinned.mappings()?))) {
             Ok(known) => known,
             Err(e) => return vec![e],
         };
-        let mut addresses: BTreeMap<u32, Vec<IpAddr>> = BTreeMap::new();
+        // An attempt before this one may have come no further than to the last endpoint.
+        let mut addresses: BTreeMap<u32, Vec<IpAddr>> =
+            mappings.iter().map(|(_, owner)| (*owner, Vec::new())).collect();
         for (ip, endpoint) in known {
             addresses.entry(endpoint.ifindex).or_default().push(ip);
         }

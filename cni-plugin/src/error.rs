@@ -53,6 +53,12 @@ pub enum Error {
         /// The other pod's veth.
         owner: u32,
     },
+    /// What the cluster says of the pod is not in force yet.
+    #[error("caracal-agent: {0}")]
+    MustWait(String),
+    /// The agent does not take the pod.
+    #[error("caracal-agent refuses the pod: {0}")]
+    AgentRefused(String),
     /// The attachment exists.
     #[error("{0} is attached already; a second ADD needs a DEL before it")]
     Attached(String),
@@ -93,12 +99,12 @@ impl From<Error> for CniError {
             Error::Netns(netns::Error::Open { .. }) | Error::IfnameTaken(_) => Code::InvalidEnvironment,
             Error::Netns(netns::Error::Own { .. } | netns::Error::Enter { .. }) => Code::InvalidNetns,
             Error::Record(_) => Code::Io,
-            Error::NoDataPlane(_) | Error::NoPorts(_) | Error::Busy(_) => Code::TryAgainLater,
+            Error::NoDataPlane(_) | Error::NoPorts(_) | Error::Busy(_) | Error::MustWait(_) => Code::TryAgainLater,
             Error::Attached(_) => Code::Duplicate,
             Error::Netlink(_) | Error::Sysctl(_) | Error::HostIfnameTaken(_) | Error::NoIpv6 | Error::NoPeer(_) => {
                 Code::Network
             }
-            Error::DataPlane(_) | Error::PortTaken { .. } => Code::DataPlane,
+            Error::DataPlane(_) | Error::PortTaken { .. } | Error::AgentRefused(_) => Code::DataPlane,
             Error::Remains { .. } => Code::Incomplete,
             Error::Check(_) => Code::CheckFailed,
         };

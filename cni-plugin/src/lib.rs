@@ -3,6 +3,7 @@
 //! One call is one process: it starts, does one verb and ends, in a few milliseconds. So everything here is
 //! synchronous, and no program is run but another IPAM plugin where the configuration names one.
 //!
+//! * [`agent`]: what the agent is told.
 //! * [`config`]: what a network configuration asks for.
 //! * [`bandwidth`]: how fast a pod may send and receive.
 //! * [`ports`]: ports of the node that lead to a pod's.
@@ -17,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod agent;
 pub mod bandwidth;
 pub mod config;
 pub mod dataplane;

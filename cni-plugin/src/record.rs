@@ -145,6 +145,18 @@ impl RecordFile {
         Ok(Some(existing))
     }
 
+    /// The same without waiting: none too while somebody is at work on it.
+    pub fn try_open(dir: &Path, attachment: &Attachment) -> Result<Option<Self>, Error> {
+        let Some(mut existing) = Self::open_unlocked(&dir.join(attachment.to_string()))? else { return Ok(None) };
+        match existing.file.try_lock() {
+            Ok(()) if existing.is_named()? => {}
+            Ok(()) | Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(e)) => return Err(Error::new("locking", &existing.path)(e)),
+        }
+        existing.read()?;
+        Ok(Some(existing))
+    }
+
     /// Every attachment with a record.
     pub fn list(dir: &Path) -> Result<Vec<Attachment>, Error> {
         let listing = match fs::read_dir(dir) {

@@ -58,23 +58,26 @@ impl Pinned {
     }
 
     /// Forgets the endpoints, the port mappings and the flows of interfaces that are gone: of pods that nobody deleted here,
-    /// because our plugin was taken out of a vendor's list while they ran.
-    pub fn forget_gone(&self) -> Result<(), Error> {
+    /// because our plugin was taken out of a vendor's list while they ran. Returns of how many.
+    pub fn forget_gone(&self) -> Result<usize, Error> {
         let mut socket = Socket::open()?;
         let (endpoints, mappings) = (self.endpoints()?, self.mappings()?);
         let known = endpoints.iter().map(|(_, endpoint)| endpoint.ifindex);
         let known: BTreeSet<u32> = known.chain(mappings.iter().map(|(_, owner)| *owner)).collect();
+        let mut gone = 0;
         for ifindex in known {
             if link_by_index(&mut socket, ifindex)?.is_some() {
                 continue;
             }
+            gone += 1;
             // No new flow to the pod by its port, then none at all.
             self.unmap_ports(ifindex)?;
             for (addr, _) in endpoints.iter().filter(|(_, endpoint)| endpoint.ifindex == ifindex) {
                 self.remove_endpoint(*addr, ifindex)?;
             }
+            log::info!("interface {ifindex} is gone; its pod's addresses and port mappings are forgotten");
         }
-        Ok(())
+        Ok(gone)
     }
 
     /// Moves every pod to the programs now pinned, and forgets what is known of interfaces that are gone. Returns how
@@ -124,6 +127,14 @@ impl Pinned {
         match addr {
             IpAddr::V4(addr) => self.remove::<Ip4>(map::ENDPOINTS4, Self::flows4, addr.into(), ifindex),
             IpAddr::V6(addr) => self.remove::<Ip6>(map::ENDPOINTS6, Self::flows6, addr.into(), ifindex),
+        }
+    }
+
+    /// The endpoint of an address.
+    pub fn endpoint(&self, addr: IpAddr) -> Result<Option<Endpoint>, Error> {
+        match addr {
+            IpAddr::V4(addr) => self.table::<Ip4, Endpoint>(map::ENDPOINTS4)?.get(&Ip4::from(addr)),
+            IpAddr::V6(addr) => self.table::<Ip6, Endpoint>(map::ENDPOINTS6)?.get(&Ip6::from(addr)),
         }
     }
 
@@ -178,17 +189,26 @@ impl Pinned {
         Ok(())
     }
 
+    /// The interfaces that have a pinned link of the pods' programs.
+    pub fn linked(&self) -> Result<BTreeSet<u32>, Error> {
+        self.links(program::FROM_POD)
+    }
+
     fn forget_links_except(&self, program: &str, interfaces: &BTreeSet<u32>) -> Result<(), Error> {
-        let links = self.root.links_dir();
-        let entries = fs::read_dir(&links).map_err(Error::directory("list it", &links))?;
-        for entry in entries {
-            let entry = entry.map_err(Error::directory("list it", &links))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let ifindex = name.strip_prefix(program).and_then(|rest| rest.strip_prefix('-')?.parse().ok());
-            if ifindex.is_some_and(|ifindex: u32| !interfaces.contains(&ifindex)) {
-                attach::unpin(&entry.path())?;
-            }
+        for ifindex in self.links(program)?.difference(interfaces) {
+            attach::unpin(&self.root.link(program, *ifindex))?;
         }
         Ok(())
+    }
+
+    fn links(&self, program: &str) -> Result<BTreeSet<u32>, Error> {
+        let dir = self.root.links_dir();
+        let mut links = BTreeSet::new();
+        for entry in fs::read_dir(&dir).map_err(Error::directory("list it", &dir))? {
+            let name = entry.map_err(Error::directory("list it", &dir))?.file_name();
+            let ifindex = name.to_str().and_then(|name| name.strip_prefix(program)?.strip_prefix('-'));
+            links.extend(ifindex.and_then(|ifindex| ifindex.parse::<u32>().ok()));
+        }
+        Ok(links)
     }
 }

@@ -134,7 +134,7 @@ impl Limited<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         match self.stream.write_all(bytes) {
             // It may have said why before it hung up.
-            Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
+            Err(e) if matches!(e.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => Ok(()),
             written => written.map_err(self.client.failed("write")),
         }
     }

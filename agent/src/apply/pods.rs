@@ -4,22 +4,29 @@ use std::{path::Path, time::Duration};
 
 use caracal_cni_plugin::record;
 use caracal_datapath::Pinned;
-use tokio::{sync::watch::Receiver, time::timeout};
+use tokio::{
+    sync::{Notify, watch::Receiver},
+    time::sleep,
+};
 
 use super::{limits::PodLimits, queues::Queues, sources::PodSources, wanted::Wanted};
 use crate::{Options, face::Face};
 
 /// How often.
 const LOOK: Duration = Duration::from_secs(5);
+/// How long to wait for more when there is something to look at: pods come in crowds, and the plugin has not quite finished.
+const TOGETHER: Duration = Duration::from_millis(50);
 
-/// Keeps pods right for as long as it is polled, and `wanted` has a sender.
-pub async fn run(face: &Face, options: &Options, pinned: &Pinned, mut wanted: Receiver<Wanted>) {
+/// Keeps pods right for as long as it is polled, and `wanted` has a sender. Looks at once when `told`.
+pub async fn run(face: &Face, options: &Options, pinned: &Pinned, mut wanted: Receiver<Wanted>, told: &Notify) {
     let mut pods = Pods::default();
     loop {
         let now = wanted.borrow_and_update().clone();
         face.round("local pods", LOOK, async { pods.round(pinned, &options.run_dir, &now) }).await;
-        if let Ok(Err(_)) = timeout(LOOK, wanted.changed()).await {
-            return;
+        tokio::select! {
+            changed = wanted.changed() => if changed.is_err() { return },
+            () = told.notified() => sleep(TOGETHER).await,
+            () = sleep(LOOK) => {}
         }
     }
 }

@@ -16,6 +16,8 @@ use caracal_datapath::{Pinned, abi::Endpoint, attach::PRIORITY};
 use caracal_netlink::{Socket, has_foreign_ingress_filter, qdiscs};
 use review::{Review, revision};
 
+use crate::endpoints::tally::{self, Repair};
+
 mod review;
 
 /// The flags that follow from what links have.
@@ -69,7 +71,7 @@ impl Change {
 impl Queues {
     /// Makes every endpoint's flags right, and the flows decided by others. Endpoints of links that are gone go.
     pub fn round(&mut self, pinned: &Pinned) -> Result<(), Error> {
-        pinned.forget_gone()?;
+        tally::REPAIRS.count(Repair::Forgotten, pinned.forget_gone()?);
         // Read before the links are: what is known here was on its link before.
         let endpoints = pinned.endpoints()?;
         let wanted = wanted(&endpoints)?;

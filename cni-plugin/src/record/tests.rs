@@ -46,7 +46,9 @@ fn the_living_are_busy_and_the_dead_are_found() {
     let dir = tempfile::tempdir().unwrap();
     let file = begin(dir.path());
     assert!(matches!(RecordFile::begin(dir.path(), &attachment(), record()).unwrap(), Begun::Busy));
+    assert!(RecordFile::try_open(dir.path(), &attachment()).unwrap().is_none());
     drop(file);
+    assert_eq!(*RecordFile::try_open(dir.path(), &attachment()).unwrap().unwrap().record(), record());
     let Begun::Existing(found) = RecordFile::begin(dir.path(), &attachment(), Record::default()).unwrap() else {
         panic!("it was there");
     };

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 
 use super::{Release, pod_name, require_data_plane};
 use crate::{
-    Error,
+    Error, agent,
     config::{Config, Places},
     dataplane::{DataPlane, PodLink, Queues},
     identity::Identity,
@@ -145,6 +145,9 @@ impl Add<'_> {
         let taken: Vec<_> = plan.routes.extract_if(.., taken).collect();
         pod.execute(&plan.beside_batch(peer, &taken))?;
         await_reachable(&mut host, link, &mut pod, &plan.addresses)?;
+        let (places, attachment) = (&self.config.places, &self.target.attachment);
+        let Request { network, args, .. } = self.request;
+        agent::register(places, self.config.policy, network, attachment, record.record(), args)?;
         record.update(|record| record.complete = true)?;
         let netns = self.target.netns.as_deref().unwrap_or("".as_ref()).to_string_lossy();
         Ok(plan.result(&netns, self.config.dns(given.dns)))

@@ -13,7 +13,7 @@ use caracal_ipam::protocol::{Added, CniError, Previous, Request, Target};
 
 use super::{Release, pod_name, require_data_plane};
 use crate::{
-    Error,
+    Error, agent,
     bandwidth::{self, Bandwidth},
     config::{Config, Policy},
     dataplane::{DataPlane, PodLink, Queues},
@@ -62,8 +62,12 @@ fn attach(
     };
     let release = Release::of(request);
     let Some(mut file) = begin(request, target, &release, &record)? else { return Ok(()) };
-    let attached = guard(target, config, data_plane, pair, &record.addresses);
-    let Err(error) = attached.and_then(|()| Ok(file.update(|record| record.complete = true)?)) else { return Ok(()) };
+    let attached = guard(target, config, data_plane, pair, &record.addresses).and_then(|()| {
+        let Request { network, args, .. } = request;
+        agent::register(&config.places, config.policy, network, &target.attachment, &record, args)?;
+        Ok(file.update(|record| record.complete = true)?)
+    });
+    let Err(error) = attached else { return Ok(()) };
     let errors = release.release_recorded(&target.attachment, file);
     Err(Release::undone(error.into(), &errors))
 }

@@ -17,7 +17,7 @@ use caracal_ipam::{
 use nix::errno::Errno;
 
 use crate::{
-    Error,
+    Error, agent,
     bandwidth::{Bandwidth, PodLink},
     config::{Places, is_chained},
     dataplane::DataPlane,
@@ -60,6 +60,7 @@ impl<'a> Release<'a> {
     pub(super) fn release_recorded(&self, attachment: &Attachment, file: RecordFile) -> Vec<String> {
         let mut errors = self.dismantle(attachment, file.record());
         if errors.is_empty() {
+            agent::remove(&self.places, &self.request.network, attachment, file.record());
             errors.extend(file.remove().err().map(|e| e.to_string()));
         }
         errors

@@ -60,7 +60,8 @@ const ONE: Versions = Versions { oldest: 1, newest: 1 };
 #[test]
 fn older_and_newer_plugins_are_answered_in_a_version_both_speak() {
     let pong = || vec![Answer::Pong { agent: "x".to_owned() }];
-    let ask = |oldest, newest, serve: &[fn(UnixStream)]| with_agent(Versions { oldest, newest }, &[Request::Ping], serve);
+    let ask =
+        |oldest, newest, serve: &[fn(UnixStream)]| with_agent(Versions { oldest, newest }, &[Request::Ping], serve);
     assert_eq!(ask(1, 1, &[answer_ping]).unwrap(), pong());
     assert_eq!(ask(1, 7, &[answer_ping, answer_ping]).unwrap(), pong());
     let error = ask(6, 7, &[answer_ping]).unwrap_err().to_string();
