@@ -21,6 +21,7 @@ mod fixtures_pod_to_pod;
 mod fixtures_port_mappings;
 mod flow_table_model;
 mod lab_beside_kube_proxy;
+mod lab_endpoints;
 mod lab_events;
 mod lab_flows;
 mod lab_foreign_runtime;
