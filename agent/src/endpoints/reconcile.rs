@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use caracal_cni_plugin::record::{self, Known};
+use caracal_cni_plugin::record::{self, Known, Record};
 use caracal_datapath::{Pinned, abi::Endpoint};
 use caracal_endpoints::{Removal, queue::Queue};
 use caracal_netlink::{Link, Socket, VETH, link_by_index};
@@ -190,12 +190,17 @@ fn mending_of(seen: &Seen, known: &Known) -> Option<Mending> {
     }
     let is_right = |ip: &IpAddr| {
         seen.endpoints.get(ip).is_some_and(|endpoint| {
-            let macs = (endpoint.pod_mac.to_string(), endpoint.host_mac.to_string());
-            let is_own = endpoint.ifindex == ifindex && macs == (record.pod_mac.clone(), record.host_mac.clone());
             // Another plugin may give an address to the next pod while the last one's link is still there.
-            is_own || endpoint.ifindex != ifindex && seen.is_recorded(*ip, endpoint.ifindex)
+            is_of(endpoint, record) || endpoint.ifindex != ifindex && seen.is_recorded(*ip, endpoint.ifindex)
         })
     };
     let missing: Vec<IpAddr> = record.addresses.iter().filter(|ip| !is_right(ip)).copied().collect();
     (!missing.is_empty()).then(|| Mending::Missing(Box::new(known.clone()), missing))
+}
+
+/// Whether an endpoint is what the record makes of its address. Its flags are others' business.
+fn is_of(endpoint: &Endpoint, record: &Record) -> bool {
+    Some(endpoint.ifindex) == record.host_ifindex
+        && endpoint.pod_mac.to_string() == record.pod_mac
+        && endpoint.host_mac.to_string() == record.host_mac
 }

@@ -147,7 +147,10 @@ fn chained_pods_are_told_of_too() {
     let pod = node.pod("a");
     let results = list.add(&pod);
     let Request::Register(registered) = heard.recv().unwrap() else { panic!("not registered") };
-    assert_eq!((registered.addresses, registered.host_ifindex), (addresses(&results[1]), pod.link("eth0").unwrap().peer.unwrap()));
+    assert_eq!(
+        (registered.addresses, registered.host_ifindex),
+        (addresses(&results[1]), pod.link("eth0").unwrap().peer.unwrap())
+    );
     assert_eq!(heard.recv().unwrap(), Request::Wait);
     list.del(&pod, &results[1]);
     assert!(matches!(heard.recv().unwrap(), Request::Remove(_)));

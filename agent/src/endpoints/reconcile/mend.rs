@@ -11,7 +11,7 @@ use caracal_datapath::{Pinned, abi::Mac};
 use caracal_ipam::Ipam;
 use caracal_netlink::{Socket, link_by_index};
 
-use super::{Error, Mending};
+use super::{Error, Mending, is_of};
 use crate::endpoints::tally::{REPAIRS, Repair};
 
 pub(super) fn mend(run_dir: &Path, pinned: &Pinned, mending: &Mending) -> Result<(), Error> {
@@ -60,19 +60,31 @@ fn put_back(run_dir: &Path, pinned: &Pinned, known: &Known, missing: &[IpAddr]) 
     if link_by_index(&mut Socket::open()?, ifindex)?.is_none() || !holds(known, missing)? {
         return Ok(());
     }
-    for ip in missing {
-        // An endpoint of the wrong interface goes with its flows.
-        if let Some(wrong) = pinned.endpoint(*ip)?.filter(|endpoint| endpoint.ifindex != ifindex) {
-            pinned.remove_endpoint(*ip, wrong.ifindex)?;
-        }
+    let missing = still_missing(pinned, record, missing)?;
+    if missing.is_empty() {
+        return Ok(());
     }
     let link = PodLink { ifindex, pod_mac: mac(&record.pod_mac)?, host_mac: mac(&record.host_mac)? };
     // What else is on the link is seen with the next look at its queues.
     let queues = Queues { attach: Attach::Tcx, queued: true, filtered: true };
-    DataPlane::open(&record.bpffs)?.attach(link, queues, missing)?;
+    DataPlane::open(&record.bpffs)?.attach(link, queues, &missing)?;
     log::info!("{} of network {} (pod {}): put back with {missing:?}", known.attachment, known.network, record.pod);
     REPAIRS.count(Repair::PutBack, 1);
     Ok(())
+}
+
+/// Without what has come since records were read. An endpoint of another interface goes, and its flows with it.
+fn still_missing(pinned: &Pinned, record: &Record, missing: &[IpAddr]) -> Result<Vec<IpAddr>, Error> {
+    let mut still = Vec::new();
+    for ip in missing {
+        match pinned.endpoint(*ip)? {
+            Some(endpoint) if is_of(&endpoint, record) => continue,
+            Some(other) if Some(other.ifindex) != record.host_ifindex => pinned.remove_endpoint(*ip, other.ifindex)?,
+            _ => {}
+        }
+        still.push(*ip);
+    }
+    Ok(still)
 }
 
 /// Whether our address store, where the addresses are from there, says the same as the record.

@@ -1,4 +1,3 @@
-use caracal_cni_plugin::record::Record;
 use caracal_datapath::abi::Mac;
 
 use super::*;
