@@ -3,7 +3,7 @@
 use std::{thread, time::Duration};
 
 use caracal_integration::Cluster;
-use caracal_lab::{Node, wait_until};
+use caracal_lab::{Node, Site, wait_until};
 use serde_json::{Value, json};
 
 /// Longer than the agent takes between two comparisons.
@@ -132,7 +132,7 @@ fn agents_killed_at_random_while_pods_come_and_go_leave_nothing_behind() {
         known(&cluster) == before && files(node, "removals").is_empty() && files(node, "endpoints").len() == 1
     };
     wait_until("nothing to be left of the storms", COMPARED, is_clean).unwrap();
-    stays.ping(stays.ip4()).unwrap();
+    cluster.node("n1").ping(stays.ip4()).unwrap();
     assert_eq!(cluster.ctl("n1", "ports").unwrap(), json!([]));
     stays.delete().unwrap();
     assert_eq!(known(&cluster), [""; 0]);
