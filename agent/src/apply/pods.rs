@@ -14,8 +14,9 @@ use crate::{Options, face::Face};
 
 /// How often.
 const LOOK: Duration = Duration::from_secs(5);
-/// How long to wait for more when there is something to look at: pods come in crowds, and the plugin has not quite finished.
-const TOGETHER: Duration = Duration::from_millis(50);
+/// How long to wait for more when there is something to look at: pods come in crowds, the plugin has not quite finished, and
+/// nobody is to wait for a look while others are being added.
+const TOGETHER: Duration = Duration::from_millis(200);
 
 /// Keeps pods right for as long as it is polled, and `wanted` has a sender. Looks at once when `told`.
 pub async fn run(face: &Face, options: &Options, pinned: &Pinned, mut wanted: Receiver<Wanted>, told: &Notify) {

@@ -4,7 +4,6 @@
 //! keep is bounded, and so is all its time.
 
 use std::{
-    fmt,
     future::Future,
     io::{self, ErrorKind},
     time::Duration,
@@ -62,7 +61,7 @@ pub(super) enum Error {
 
 /// Serves one who has connected.
 pub(super) async fn serve(stream: &UnixStream, pods: &impl Pods) -> Result<(), Error> {
-    let mut session = Session { stream, decoder: Decoder::default() };
+    let mut session = Session { stream, decoder: Decoder::default(), unsent: Vec::new() };
     match stream.peer_cred()?.uid() {
         ROOT => {}
         uid => return Err(Error::Foreign(uid)),
@@ -71,9 +70,10 @@ pub(super) async fn serve(stream: &UnixStream, pods: &impl Pods) -> Result<(), E
     if let Err(error) = &ended
         && error.is_worth_telling()
     {
-        // Whoever cannot be told hangs up by itself.
-        let _ = session.say(&Answer::Refused { reason: error.to_string() }).await;
+        session.say(&Answer::Refused { reason: error.to_string() })?;
     }
+    // Whoever cannot be told any more has hung up.
+    let _ = session.flush().await;
     ended
 }
 
@@ -87,13 +87,15 @@ impl Error {
 struct Session<'a> {
     stream: &'a UnixStream,
     decoder: Decoder,
+    /// Answers, sent together when there is nothing left to read: each that is sent wakes the plugin.
+    unsent: Vec<u8>,
 }
 
 impl Session<'_> {
     async fn converse(&mut self, pods: &impl Pods) -> Result<(), Error> {
         let Some(Hello { protocol }) = self.hear("a greeting").await? else { return Ok(()) };
         let accepted = SPOKEN.contains(protocol);
-        self.say(&Welcome { accepted, spoken: SPOKEN, agent: env!("CARGO_PKG_VERSION").to_owned() }).await?;
+        self.say(&Welcome { accepted, spoken: SPOKEN, agent: env!("CARGO_PKG_VERSION").to_owned() })?;
         if !accepted {
             return Err(Error::Version(protocol));
         }
@@ -101,7 +103,7 @@ impl Session<'_> {
         for _ in 0..MAX_REQUESTS {
             let Some(request) = self.hear("a request").await? else { return Ok(()) };
             let answer = answer(request, &mut registered, pods).await?;
-            self.say(&answer).await?;
+            self.say(&answer)?;
         }
         Err(Error::Endless)
     }
@@ -113,6 +115,7 @@ impl Session<'_> {
                 if let Some(message) = self.decoder.next(what)? {
                     return Ok(Some(message));
                 }
+                self.flush().await?;
                 if !self.read().await? {
                     return if self.decoder.is_midway() { Err(Error::HalfSaid) } else { Ok(None) };
                 }
@@ -129,18 +132,22 @@ impl Session<'_> {
         Ok(length > 0)
     }
 
-    async fn say(&self, message: &(impl Serialize + fmt::Debug)) -> Result<(), Error> {
-        let mut bytes = Vec::new();
-        encode(message, &mut bytes)?;
+    fn say(&mut self, message: &impl Serialize) -> Result<(), Error> {
+        Ok(encode(message, &mut self.unsent)?)
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
         let whole = async {
-            let mut rest = &bytes[..];
+            let mut rest = &self.unsent[..];
             while !rest.is_empty() {
                 let written = ready(|| self.stream.writable(), || self.stream.try_write(rest)).await?;
                 rest = &rest[written..];
             }
             Ok(())
         };
-        timeout(PATIENCE, whole).await.unwrap_or(Err(Error::Deaf))
+        timeout(PATIENCE, whole).await.unwrap_or(Err(Error::Deaf))?;
+        self.unsent.clear();
+        Ok(())
     }
 }
 

@@ -93,7 +93,9 @@ fn say(path: &Path, bytes: &[u8], and_end: bool) -> Vec<serde_json::Value> {
 
 fn framed(messages: &[serde_json::Value]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    messages.iter().for_each(|message| encode(message, &mut bytes).unwrap());
+    for message in messages {
+        encode(message, &mut bytes).unwrap();
+    }
     bytes
 }
 
@@ -160,7 +162,7 @@ async fn nonsense_is_answered_by_its_name_and_costs_nobody_else_anything() {
         ("garbage", vec![0xff; 64], false, "a frame of 4294967295 bytes; at most 65536 are allowed"),
         ("a huge frame", [&[0, 1, 0, 1][..], &[b' '; 9000]].concat(), false, "a frame of 65537 bytes"),
         ("no JSON", vec![0, 0, 0, 1, b'{'], false, "not a greeting: EOF"),
-        ("no greeting", framed(&[dance.clone()]), false, "not a greeting: missing field `protocol`"),
+        ("no greeting", framed(std::slice::from_ref(&dance)), false, "not a greeting: missing field `protocol`"),
         ("half a frame, then the end", vec![0, 0, 0, 9, b'{'], true, ""),
         ("half a frame, then silence", vec![0, 0, 0, 9, b'{'], false, "no whole request within 2 s"),
         ("an unknown request", framed(&[hello(), dance]), false, "not a request: unknown variant `dance`"),

@@ -3,10 +3,13 @@ use std::{os::unix::net::UnixListener, thread};
 use super::*;
 use crate::{Registration, Removal};
 
+/// What an agent does with one who connects.
+type Serve = fn(UnixStream);
+
 const LIMIT: Duration = Duration::from_millis(300);
 
 /// Serves one connection after the other with one of these, and asks.
-fn with_agent(spoken: Versions, requests: &[Request], serve: &[fn(UnixStream)]) -> Result<Vec<Answer>, Error> {
+fn with_agent(spoken: Versions, requests: &[Request], serve: &[Serve]) -> Result<Vec<Answer>, Error> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("agent.sock");
     let listener = UnixListener::bind(&path).unwrap();
@@ -30,7 +33,9 @@ fn read<T: serde::de::DeserializeOwned>(stream: &mut UnixStream, decoder: &mut D
 
 fn write(stream: &mut UnixStream, messages: &[serde_json::Value]) {
     let mut bytes = Vec::new();
-    messages.iter().for_each(|message| encode(message, &mut bytes).unwrap());
+    for message in messages {
+        encode(message, &mut bytes).unwrap();
+    }
     stream.write_all(&bytes).unwrap();
 }
 
@@ -60,8 +65,7 @@ const ONE: Versions = Versions { oldest: 1, newest: 1 };
 #[test]
 fn older_and_newer_plugins_are_answered_in_a_version_both_speak() {
     let pong = || vec![Answer::Pong { agent: "x".to_owned() }];
-    let ask =
-        |oldest, newest, serve: &[fn(UnixStream)]| with_agent(Versions { oldest, newest }, &[Request::Ping], serve);
+    let ask = |oldest, newest, serve: &[Serve]| with_agent(Versions { oldest, newest }, &[Request::Ping], serve);
     assert_eq!(ask(1, 1, &[answer_ping]).unwrap(), pong());
     assert_eq!(ask(1, 7, &[answer_ping, answer_ping]).unwrap(), pong());
     let error = ask(6, 7, &[answer_ping]).unwrap_err().to_string();
@@ -85,8 +89,8 @@ fn nobody_there_is_told_apart_from_everything_else() {
 
 #[test]
 fn a_silent_agent_is_waited_for_no_longer_than_the_limit() {
-    let silent: fn(UnixStream) = |stream| say(stream, b"");
-    let half: fn(UnixStream) = |stream| say(stream, &[0, 0, 0, 9, b'{']);
+    let silent: Serve = |stream| say(stream, b"");
+    let half: Serve = |stream| say(stream, &[0, 0, 0, 9, b'{']);
     for serve in [silent, half] {
         let error = with_agent(ONE, &[Request::Ping], &[serve]).unwrap_err().to_string();
         assert!(error.ends_with("no answer within 300 ms; is the agent overloaded or stopped?"), "{error}");
@@ -106,7 +110,7 @@ fn an_agent_that_accepts_nobody_is_silent_too() {
 
 #[test]
 fn an_agent_that_talks_nonsense_is_an_error_by_name() {
-    let table: [(fn(UnixStream), &str); 4] = [
+    let table: [(Serve, &str); 4] = [
         (|stream| say(stream, &[0xff; 8]), "a frame of 4294967295 bytes"),
         (|stream| say(stream, &[0, 0, 0, 2, b'{', b'}']), "a frame that is not a welcome: missing field `accepted`"),
         (drop, "the agent hung up before it answered"),
@@ -127,7 +131,7 @@ fn an_agent_that_talks_nonsense_is_an_error_by_name() {
 
 #[test]
 fn after_a_refusal_there_are_no_more_answers() {
-    let serve: fn(UnixStream) = |mut stream| {
+    let serve: Serve = |mut stream| {
         let mut decoder = Decoder::default();
         let _: Hello = read(&mut stream, &mut decoder);
         let welcome = Welcome { accepted: true, spoken: SPOKEN, agent: String::new() };

@@ -100,6 +100,30 @@ fn an_entry_that_somebody_deletes_is_put_back() {
     cluster.end().unwrap();
 }
 
+/// Another plugin's list has lost our entry while pods ran: their DEL never came here.
+#[test]
+fn records_of_pods_that_only_another_plugin_deleted_are_cleaned_up() {
+    let mut cluster = Cluster::without_agents("orphan", 1).unwrap();
+    let record = |chained, host_ifindex: u32| {
+        let record = json!({"chained": chained, "hostIfindex": host_ifindex, "addresses": ["10.9.9.9"], "complete": true,
+            "bpffs": "/sys/fs/bpf/caracal"});
+        record.to_string()
+    };
+    let dir = "/run/caracal/endpoints/vendor";
+    cluster.node("n1").run("mkdir", ["-p", dir]).unwrap();
+    // Loopback is there, the others are not; the last is for a DEL of ours to come.
+    for (name, content) in [("here", record(true, 1)), ("gone", record(true, 4711)), ("ours", record(false, 4712))] {
+        let script = format!("cat > {dir}/{name}:eth0");
+        cluster.node("n1").command("sh").args(["-c", &script]).stdin(content).run().unwrap();
+    }
+    cluster.add_agent("n1").unwrap();
+    cluster.agents()[0].wait_for_log("its record is removed", COMPARED).unwrap();
+    let mut left = files(cluster.node("n1"), "endpoints/vendor");
+    left.sort();
+    assert_eq!(left, [format!("{dir}/here:eth0"), format!("{dir}/ours:eth0")]);
+    cluster.end().unwrap();
+}
+
 /// Agents are killed while pods come and go by the dozen: every ADD and DEL that succeeds is complete, and nothing of a
 /// pod stays that is gone.
 #[test]
