@@ -163,7 +163,7 @@ fn walk_12_sources_that_an_annotation_allows_are_believed_as_long_as_it_does() {
     allow(&cluster, &format!("{name}: '[\"192.0.2.64/33\"]'"));
     cluster
         .wait_for_log(
-            "pod default/a: metadata.annotations.cni.projectcalico.org/allowedSourcePrefixes: \"192.0.2.64/33\"",
+            "Pod default/a: metadata.annotations.cni.projectcalico.org/allowedSourcePrefixes: \"192.0.2.64/33\"",
         )
         .unwrap();
     open(0).unwrap();
