@@ -57,7 +57,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).init();
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn,kube_client=off")).init();
     let done = match &options.command {
         Some(Command::CniWorker) => cni_worker::run(),
         Some(Command::TcpServer { addresses }) => tcp_worker::serve(addresses),

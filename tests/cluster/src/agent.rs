@@ -60,7 +60,7 @@ impl Agent {
 
     /// Waits until it says that it knows all there is.
     pub fn wait_until_ready(&self) -> Result<()> {
-        self.process.wait_for_log("following", READY)
+        self.wait_until("the agent to be ready", READY, || self.face.get_text("/readyz").is_ok())
     }
 
     /// What it knows.
