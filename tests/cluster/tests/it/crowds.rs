@@ -6,10 +6,10 @@ use caracal_cluster::{Bed, Crowd};
 use serde_json::Value;
 
 #[test]
-fn ten_thousand_services_are_known_and_served_on_the_way() {
+fn all_of_ten_thousand_services_are_known_to_an_agent_that_is_ready() {
     let bed = Bed::start("services", &[]).unwrap();
     let began = Instant::now();
-    Crowd { services: 10_000, endpoints: 1, pods: 10_000 }.gather(bed.control()).unwrap();
+    Crowd { services: 10_000, endpoints: 1, pods: 1_000 }.gather(bed.control()).unwrap();
     println!("gathered in {:?}", began.elapsed());
     let listed: Value =
         serde_json::from_str(&bed.api().get_text("/api/v1/namespaces/crowd/services").unwrap()).unwrap();
@@ -18,6 +18,10 @@ fn ten_thousand_services_are_known_and_served_on_the_way() {
     let began = Instant::now();
     agent.wait_until_ready().unwrap();
     println!("ready after {:?}, {:?}", began.elapsed(), agent.memory().unwrap());
-    agent.wait_for_state("the last of the services", |state| state.to_string().contains("crowd/app-9999")).unwrap();
+    // Asked once: this is what it knew when it said that it was ready, or more.
+    let state = agent.state().unwrap().to_string();
+    for number in [0, 4_999, 9_999] {
+        assert!(state.contains(&format!("\"crowd/app-{number}\"")), "no service app-{number}");
+    }
     bed.end().unwrap();
 }
