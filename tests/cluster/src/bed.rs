@@ -6,7 +6,7 @@ use caracal_lab::{Lab, Node, NodeSpec};
 use crate::{account::Account, agent::Agent, api::Api, control_plane::ControlPlane, crds::Kinds, proxy::Proxy};
 
 /// What is installed for an agent.
-pub const RBAC: &str = include_str!("../rbac.yaml");
+pub const RBAC: &str = include_str!("../../../install/rbac.yaml");
 
 /// A node called `n1` and an API server.
 #[derive(Debug)]
