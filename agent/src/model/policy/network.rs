@@ -13,7 +13,7 @@ pub struct NetworkPolicySpec {
     /// The pods of its namespace that it is about.
     #[serde(deserialize_with = "nullable")]
     pub pod_selector: Selector,
-    /// In which directions they are isolated; none: in those that have rules, and for ingress always.
+    /// In which directions they are isolated.
     #[serde(deserialize_with = "nullable")]
     pub policy_types: Vec<Direction>,
     /// Who may reach them.

@@ -46,6 +46,11 @@ pub struct Metadata<A> {
 }
 
 impl<A> Metadata<A> {
+    /// The name alone.
+    pub fn plain_name(&self) -> &str {
+        &self.name.0
+    }
+
     /// What the object is called.
     pub fn name(&self, kind: Kind, api_version: Option<&str>, names: &mut Names) -> Name {
         let is_kept_by_tier = matches!(kind, Kind::CalicoNetworkPolicy | Kind::GlobalNetworkPolicy)

@@ -10,6 +10,8 @@ use crate::model::{self, Body, Kind, Names, nullable::nullable};
 
 /// The label that says where a node is.
 const ZONE: &str = "topology.kubernetes.io/zone";
+/// The label by which namespaces say what they are called.
+const OWN_NAME: &str = "kubernetes.io/metadata.name";
 /// The taint of a node that the autoscaler is about to remove.
 const LEAVING: &str = "ToBeDeletedByClusterAutoscaler";
 
@@ -94,6 +96,10 @@ impl Read<'_> for Namespace {
     }
 
     fn body(self, _: Kind, names: &mut Names, _: Unknown) -> Body {
-        Body::Namespace(model::Namespace { labels: names.labels(&self.metadata.labels) }.into())
+        let name = self.metadata.plain_name().to_owned();
+        let mut labels = self.metadata.labels;
+        // An API server sees to it that policies find namespaces by their names; files need not say it.
+        labels.entry(OWN_NAME.to_owned()).or_insert(name);
+        Body::Namespace(model::Namespace { labels: names.labels(&labels) }.into())
     }
 }

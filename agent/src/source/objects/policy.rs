@@ -6,7 +6,7 @@ use super::{Metadata, Read, Unknown};
 use crate::model::{
     Body, Kind, Names,
     nullable::nullable,
-    policy::{ClusterPolicySpec, NetworkPolicySpec, Policy},
+    policy::{ClusterPolicySpec, Direction, NetworkPolicySpec, Policy},
 };
 
 #[derive(Debug, Deserialize)]
@@ -25,7 +25,13 @@ impl Read<'_> for NetworkPolicy {
     }
 
     fn body(self, _: Kind, _: &mut Names, unknown: Unknown) -> Body {
-        Body::NetworkPolicy(Policy { spec: self.spec, unknown }.into())
+        let mut spec = self.spec;
+        if spec.policy_types.is_empty() {
+            // As API servers complete it.
+            spec.policy_types.push(Direction::Ingress);
+            spec.policy_types.extend((!spec.egress.is_empty()).then_some(Direction::Egress));
+        }
+        Body::NetworkPolicy(Policy { spec, unknown }.into())
     }
 }
 

@@ -196,6 +196,20 @@ fn a_network_policy_is_read() {
 }
 
 #[test]
+fn what_an_api_server_would_complete_is_completed() {
+    let namespace = body!(Namespace, "{metadata: {name: shop, labels: {team: red}}}");
+    assert_eq!(namespace.labels, labels(&[("kubernetes.io/metadata.name", "shop"), ("team", "red")]));
+    let types = |spec: &str| {
+        let yaml = format!("{{metadata: {{name: n}}, spec: {spec}}}");
+        body!(NetworkPolicy, &yaml).spec.policy_types
+    };
+    let (ingress, egress) = (Direction::Ingress, Direction::Egress);
+    assert_eq!(types("{podSelector: {}}"), [ingress]);
+    assert_eq!(types("{egress: [{}]}"), [ingress, egress]);
+    assert_eq!(types("{egress: [{}], policyTypes: [Egress]}"), [egress]);
+}
+
+#[test]
 fn what_a_policy_says_that_is_not_known_is_kept_by_its_path() {
     let policy = body!(
         NetworkPolicy,
