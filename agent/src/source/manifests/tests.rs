@@ -241,6 +241,7 @@ fn hostile_files_are_told_and_harm_nobody_else() {
         assert!(setup.has("n2") && setup.model.nodes.len() == 1, "{case}: {:?}", setup.model.nodes);
         let [error] = &setup.errors()[..] else { panic!("{case}: {:?}", setup.errors()) };
         assert!(error.contains("a.yaml: "), "{case}: {error}");
+        assert_eq!(case.starts_with("deep"), error.contains("nested more than"), "{case}: {error}");
     }
 }
 
