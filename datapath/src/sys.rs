@@ -79,18 +79,9 @@ pub(crate) fn lookup_batch<K, V>(
     values: &mut [V],
 ) -> io::Result<Batch> {
     assert_eq!(keys.len(), values.len());
-    let mut attr = batch_attr(map, keys.len());
-    let previous = cursor.position;
-    if cursor.started {
-        attr.in_batch = address(previous.as_ptr());
-    }
-    attr.out_batch = address(cursor.position.as_mut_ptr());
-    attr.keys = address(keys.as_mut_ptr());
-    attr.values = address(values.as_mut_ptr());
+    let (count, keys, values) = (keys.len(), address(keys.as_mut_ptr()), address(values.as_mut_ptr()));
     // SAFETY: both buffers hold `count` entries of the sizes the caller's types have, which it checked against the map.
-    let result = unsafe { call(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr) };
-    cursor.started = true;
-    finish(result, &attr, Some(libc::ENOENT))
+    unsafe { next_batch(map, cursor, count, keys, values) }
 }
 
 /// Reads up to `room` entries of these sizes, and says how many there were.
@@ -101,16 +92,32 @@ pub(crate) fn count_batch(
     key_size: u32,
     value_size: u32,
 ) -> io::Result<Batch> {
-    let [mut keys, mut values] = [key_size, value_size].map(|size| vec![0_u8; room as usize * size as usize]);
-    let mut attr = batch_attr(map, room as usize);
+    let room = room as usize;
+    let [mut keys, mut values] = [key_size, value_size].map(|size| vec![0_u8; room * size as usize]);
+    // SAFETY: both buffers hold `room` entries of the sizes that the caller has from the map.
+    unsafe { next_batch(map, cursor, room, address(keys.as_mut_ptr()), address(values.as_mut_ptr())) }
+}
+
+/// Reads on from the cursor.
+///
+/// # Safety
+///
+/// At `keys` and `values` there is room for `count` entries of the map.
+unsafe fn next_batch(
+    map: BorrowedFd<'_>,
+    cursor: &mut Cursor,
+    count: usize,
+    keys: u64,
+    values: u64,
+) -> io::Result<Batch> {
+    let mut attr = batch_attr(map, count);
     let previous = cursor.position;
     if cursor.started {
         attr.in_batch = address(previous.as_ptr());
     }
     attr.out_batch = address(cursor.position.as_mut_ptr());
-    attr.keys = address(keys.as_mut_ptr());
-    attr.values = address(values.as_mut_ptr());
-    // SAFETY: both buffers hold `count` entries of the sizes that the caller has from the map.
+    (attr.keys, attr.values) = (keys, values);
+    // SAFETY: as the caller says.
     let result = unsafe { call(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr) };
     cursor.started = true;
     finish(result, &attr, Some(libc::ENOENT))
