@@ -272,7 +272,7 @@ fn machine_records(places: &[Placement], pids: &[i32]) -> Vec<MachineRecord> {
         .collect()
 }
 
-/// Makes the links: the LAN's side first, then all machines at once.
+/// Makes the links: the LAN's side first, then all machines at once. When this returns they carry packets.
 fn join(settings: LanSettings, lan: &Machine, others: &[Machine], places: &[Placement], pids: &[i32]) -> Result<()> {
     links::apply(lan.netns(), &links::lan_commands(settings, places, pids)?)?;
     thread::scope(|scope| {
@@ -286,5 +286,6 @@ fn join(settings: LanSettings, lan: &Machine, others: &[Machine], places: &[Plac
         let results =
             running.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked"))));
         results.collect::<Result<Vec<()>>>().map(drop)
-    })
+    })?;
+    [lan].into_iter().chain(others).try_for_each(|machine| links::await_carriers(machine.netns()))
 }

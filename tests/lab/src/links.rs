@@ -7,6 +7,7 @@
 use std::{
     fmt::Write as _,
     io::{Seek as _, Write as _},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -17,12 +18,16 @@ use crate::{
     namespaces::{NetNs, in_netns},
     spec::LanKind,
     sys,
+    wait::wait_for,
 };
 
 /// The interface of nodes and clients.
 pub(crate) const UPLINK: &str = "eth0";
 
 const BRIDGE: &str = "br0";
+
+/// How long a busy machine may take to notice that links are up.
+const CARRIERS: Duration = Duration::from_secs(20);
 
 /// What all links of a lab have in common.
 #[derive(Debug, Clone, Copy)]
@@ -94,6 +99,20 @@ pub(crate) fn apply(netns: &NetNs, batch: &str) -> Result<()> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "ip -batch in {}: {}\n{batch}", netns.label(), stderr.trim());
     Ok(())
+}
+
+/// Waits until the kernel has noticed that every veth in `netns` has its other end. It does so in a work queue, and drops what
+/// is sent until then.
+pub(crate) fn await_carriers(netns: &NetNs) -> Result<()> {
+    wait_for(format_args!("the links of {}", netns.label()), CARRIERS, || {
+        let arguments = ["-o", "link", "show", "type", "veth"];
+        let output = in_netns(netns, || sys::command("ip").args(arguments).output()).and_then(|ran| ran);
+        let listed = String::from_utf8_lossy(&output.map_err(|error| error.to_string())?.stdout).into_owned();
+        match listed.lines().find(|link| !link.contains(" state UP ")) {
+            Some(link) => Err(link.to_owned()),
+            None => Ok(()),
+        }
+    })
 }
 
 fn add_address(batch: &mut String, address: &IpNetwork, link: &str) -> Result<()> {
